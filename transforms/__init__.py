@@ -1,0 +1,1 @@
+"""The pure center: frames, quality, codec, rules, ledger. No socket, file or clock."""

@@ -1,0 +1,1 @@
+"""Records as bytes: Avro single-object encoding, one frame at a time or by the batch."""

@@ -1,0 +1,1 @@
+"""The words of pm500: asset, profile, quantity, quality, frame, event."""
