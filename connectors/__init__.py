@@ -1,0 +1,1 @@
+"""Where frames come from: pollers, simulator, profiles, the log's storage."""
