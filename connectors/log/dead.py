@@ -1,0 +1,100 @@
+"""Dead letters: records that a flow could not use, set aside with the place and the why.
+
+A letter's id follows from where the record stood and which flow it was, so a record met
+again after a restart is the same letter. Revision 0 says that it was set aside, a later
+one that its bytes were appended to their topic again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import structlog
+
+from connectors.log.contract import DEAD, Log, LogError, Record
+from transforms.codec.framing import CodecError
+from transforms.codec.records import DeadLetter, decode_record
+from transforms.model.metrics import NO_METRICS, Metrics
+
+__all__ = ["bury", "letters", "replay"]
+
+_BATCH = 1000
+
+
+def bury(
+    log: Log,
+    flow: str,
+    record: Record,
+    topic: str,
+    partition: int,
+    error: object,
+    *,
+    metrics: Metrics = NO_METRICS,
+) -> bool:
+    """Set a record aside so that the flow can go on; whether the letter was written.
+
+    Where the log refuses, on a full disk for one, the flow goes on as well: the record
+    itself is still in its topic, and the structured log names its place.
+    """
+    letter = DeadLetter(
+        topic=topic,
+        partition=partition,
+        offset=record.offset,
+        time=time.time_ns() // 1000,
+        flow=flow,
+        error=str(error),
+        key=record.key.encode(),
+        value=record.value,
+        asset=record.key,
+    )
+    metrics.count("pm500_dead_letters_total", flow=flow)
+    place = {"topic": topic, "partition": partition, "offset": record.offset}
+    try:
+        log.append(DEAD, [(letter.asset, letter.encode())])
+    except LogError as refusal:
+        structlog.get_logger().error(
+            "dead_letter_not_written", error=letter.error, reason=str(refusal), **place
+        )
+        return False
+    structlog.get_logger().warning(
+        "dead_letter", id=letter.id, error=letter.error, **place
+    )
+    return True
+
+
+def letters(log: Log) -> dict[str, DeadLetter]:
+    """Every letter by id, at its highest revision, in the order of their coming."""
+    found: dict[str, DeadLetter] = {}
+    for record in _all(log):
+        try:
+            letter = decode_record(record.value)
+        except CodecError:
+            continue
+        if not isinstance(letter, DeadLetter):
+            continue
+        known = found.get(letter.id)
+        if known is None or letter.revision > known.revision:
+            found[letter.id] = letter
+    return found
+
+
+def replay(log: Log, letter: DeadLetter) -> int:
+    """Append the letter's record to its topic again, as it was; its new offset.
+
+    At least once: a crash between the record and the note of it leaves the letter as
+    not replayed.
+    """
+    (offset,) = log.append(letter.topic, [(letter.key.decode(), letter.value)])
+    note = replace(letter, revision=letter.revision + 1, time=time.time_ns() // 1000)
+    log.append(DEAD, [(note.asset, note.encode())])
+    return offset
+
+
+def _all(log: Log) -> Iterator[Record]:
+    for partition in log.partitions(DEAD):
+        offset, _ = log.bounds(DEAD, partition)
+        while records := log.read(DEAD, partition, offset, _BATCH):
+            yield from records
+            offset = records[-1].offset + 1

@@ -1,0 +1,1 @@
+"""Where frames go: the log, Sparkplug B over MQTT, the Parquet archive."""
