@@ -1,0 +1,1 @@
+"""The commissioning check: ask a meter once, hold it to its profile, keep the result."""

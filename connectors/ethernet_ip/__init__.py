@@ -1,0 +1,1 @@
+"""EtherNet/IP explicit messages (UCMM): the protocol from pycomm3, bytes by asyncio."""

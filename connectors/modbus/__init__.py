@@ -1,0 +1,1 @@
+"""Modbus TCP: the protocol from pymodbus, the bytes by asyncio."""
