@@ -1,0 +1,206 @@
+"""When the sink rolls, and what it does while the disk refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import bytewax.operators as op
+import polars as pl
+import pytest
+from bytewax.dataflow import Dataflow
+from bytewax.outputs import StatefulSinkPartition
+from bytewax.testing import TestingSource, cluster_main, run_main
+
+from connectors.log.contract import EVENTS, FRAMES
+from connectors.log.embedded import EmbeddedLog
+from sinks.archive.commit import SecondWriter
+from sinks.archive.rows import LogRecord
+from sinks.archive.sink import ArchiveSink, ArchiveWriter, Host, Rolls
+from tests.sinks.archive.making import REALTIME, Writer, frame, make_log
+from transforms.codec.records import Event
+
+NAME = f"{FRAMES}-0"
+Records = Sequence[LogRecord]
+
+
+class Flow:
+    """The sink with a clock wound by hand, and what its host was told."""
+
+    def __init__(self, tmp_path: Path, rolls: Rolls) -> None:
+        self.now = 0.0
+        self.holds: list[str] = []
+        self.stopping = False
+        self.on_hold: Callable[[], None] = lambda: None
+        self.folder = tmp_path / "a"
+        self.log = make_log(tmp_path / "log.sqlite")
+        self.writer = Writer(self.folder, self.log)
+        self.sink = ArchiveSink(
+            {NAME: lambda: self.writer.writer},
+            rolls=rolls,
+            host=Host(
+                hold=self._hold, clear=lambda: None, stopping=lambda: self.stopping
+            ),
+            retry_seconds=0.0,
+            clock=lambda: self.now,
+        )
+        self.part: StatefulSinkPartition[Records, None] = self.sink.build_part(
+            "archive", NAME, None
+        )
+
+    def _hold(self, reason: str) -> None:
+        self.holds.append(reason)
+        self.on_hold()
+
+    def append(self, seconds: int) -> Records:
+        offsets = self.log.append(FRAMES, [("s/a/m", frame(REALTIME, seconds))])
+        return self.log.read(FRAMES, 0, offsets[0], 1)
+
+    @property
+    def rows(self) -> int:
+        table = self.folder / "frames/realtime"
+        return pl.scan_delta(str(table)).collect().height if table.exists() else 0
+
+
+def _rolls(rows: int = 10**9, size: int = 10**9, seconds: float = 1e9) -> Rolls:
+    return Rolls(rows=rows, bytes=size, seconds=seconds)
+
+
+def test_files_roll_by_rows(tmp_path: Path) -> None:
+    flow = Flow(tmp_path, _rolls(rows=3))
+    flow.part.write_batch([flow.append(0), flow.append(1)])
+    assert flow.rows == 0
+    flow.part.write_batch([flow.append(2)])
+    assert flow.rows == 3
+
+
+def test_files_roll_by_bytes(tmp_path: Path) -> None:
+    flow = Flow(tmp_path, _rolls(size=2 * len(frame(REALTIME, 0))))
+    flow.part.write_batch([flow.append(0)])
+    assert flow.rows == 0
+    flow.part.write_batch([flow.append(1)])
+    assert flow.rows == 2
+
+
+def test_files_roll_by_the_age_of_their_first_row_at_a_tick(tmp_path: Path) -> None:
+    flow = Flow(tmp_path, _rolls(seconds=300))
+    flow.part.write_batch([()])
+    flow.now = 1000
+    flow.part.write_batch([flow.append(0)])
+    flow.now = 1299
+    flow.part.write_batch([()])
+    assert flow.rows == 0
+    flow.now = 1300
+    flow.part.write_batch([()])
+    assert flow.rows == 1
+    assert flow.writer.stored == [1]
+
+
+def test_nothing_new_commits_nothing(tmp_path: Path) -> None:
+    flow = Flow(tmp_path, _rolls(seconds=0))
+    flow.part.write_batch([flow.append(0)])
+    flow.part.write_batch([(), ()])
+    assert flow.writer.stored == [1]
+
+
+def test_a_close_commits_what_is_left(tmp_path: Path) -> None:
+    flow = Flow(tmp_path, _rolls())
+    flow.part.write_batch([flow.append(0)])
+    flow.part.close()
+    assert flow.rows == 1
+
+
+def test_a_refusing_disk_is_held_until_it_accepts(tmp_path: Path) -> None:
+    flow = Flow(tmp_path, _rolls(rows=1))
+    flow.part.write_batch([flow.append(0)])
+    flow.folder.rename(tmp_path / "away")
+    flow.folder.touch()
+
+    def repair() -> None:
+        if len(flow.holds) == 3:
+            flow.folder.unlink()
+            (tmp_path / "away").rename(flow.folder)
+
+    flow.on_hold = repair
+    flow.part.write_batch([flow.append(1)])
+    assert len(flow.holds) == 3
+    assert flow.rows == 2
+
+
+def test_a_stop_while_held_gives_up_quietly_and_loses_nothing(tmp_path: Path) -> None:
+    flow = Flow(tmp_path, _rolls(rows=1))
+    flow.part.write_batch([flow.append(0)])
+    flow.folder.rename(tmp_path / "away")
+    flow.folder.touch()
+    flow.stopping = True
+    flow.part.write_batch([flow.append(1)])
+    flow.part.write_batch([flow.append(2)])
+    flow.part.close()
+    flow.folder.unlink()
+    (tmp_path / "away").rename(flow.folder)
+    again = Writer(flow.folder, flow.log)
+    again.roll(range(1, 3))
+    assert flow.rows == 3
+
+
+def test_a_second_writer_ends_the_flow(tmp_path: Path) -> None:
+    flow = Flow(tmp_path, _rolls(rows=2))
+    flow.part.write_batch([flow.append(0)])
+    Writer(flow.folder, flow.log).roll(range(1))
+    with pytest.raises(SecondWriter):
+        flow.part.write_batch([flow.append(1)])
+    flow.part.close()
+    assert flow.rows == 1
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_engine_routes_each_partition_to_its_own_writer(
+    tmp_path: Path, workers: int
+) -> None:
+    with make_log(tmp_path / "log.sqlite") as log:
+        log.append(FRAMES, [("s/a/m", frame(REALTIME, s)) for s in range(5)])
+        event = Event(asset="s/a/m", kind="comm_lost", time=0)
+        log.append(EVENTS, [("s/a/m", event.encode())])
+        items = [
+            (NAME, log.read(FRAMES, 0, 0, 5)),
+            (f"{EVENTS}-0", log.read(EVENTS, 0, 0, 5)),
+            (NAME, ()),
+        ]
+    sink = ArchiveSink(
+        {
+            f"{topic}-0": lambda topic=topic: _writer(tmp_path, topic)  # type: ignore[misc] # mypy cannot infer a default's lambda
+            for topic in (FRAMES, EVENTS)
+        },
+        rolls=_rolls(),
+        host=Host(hold=print, clear=lambda: None, stopping=lambda: False),
+    )
+    flow = Dataflow("test")
+    op.output("archive", op.input("items", flow, TestingSource(items)), sink)
+    if workers == 1:
+        run_main(flow, epoch_interval=timedelta(0))  # type: ignore[no-untyped-call]
+    else:
+        cluster_main(flow, [], 0, worker_count_per_proc=workers)  # type: ignore[no-untyped-call]
+    assert pl.scan_delta(str(tmp_path / "a/frames/realtime")).collect().height == 5
+    assert pl.scan_delta(str(tmp_path / "a/events")).collect().height == 1
+
+
+def _writer(tmp_path: Path, topic: str) -> object:
+    log = EmbeddedLog(tmp_path / "log.sqlite")
+    return Writer(tmp_path / "a", log, topic).writer
+
+
+def test_nothing_is_committed_before_the_log_is_durable(tmp_path: Path) -> None:
+    flow = Flow(tmp_path, _rolls())
+    rows = flow.writer.rows
+
+    def refuse() -> None:
+        raise OSError("cannot sync")
+
+    writer = ArchiveWriter(
+        flow.writer.archive, rows, settle=refuse, bury=print, stored=print
+    )
+    writer.add(flow.append(0))
+    with pytest.raises(OSError, match="cannot sync"):
+        writer.roll()
+    assert flow.rows == 0
