@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,7 +77,7 @@ def test_the_first_failed_slot_is_remembered_as_the_beginning() -> None:
 @given(st.lists(st.sampled_from(list(Status)), max_size=40))
 def test_lost_and_back_alternate_and_each_is_earned(statuses: list[Status]) -> None:
     said = [change for change in changes(*statuses) if change]
-    assert all(a != b for a, b in zip(said, said[1:], strict=False))
+    assert all(a != b for a, b in pairwise(said))
     assert said.count("lost") <= len(statuses) // FAILED_SLOTS
 
 
@@ -86,7 +88,7 @@ def test_a_state_kept_as_a_tuple_goes_on_as_if_unbroken(
     state, out = UNKNOWN, []
     for seq, status in enumerate(statuses, 100):
         if seq == 100 + cut:
-            state = Liveness(*tuple(state))
+            state = Liveness._make(tuple(state))
         state, change = watch(state, seq, seq * SECOND_US, status)
         out.append(change)
     assert out == changes(*statuses)

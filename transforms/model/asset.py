@@ -10,22 +10,22 @@ __all__ = ["RESERVED", "Asset", "problem_with_part"]
 
 # Sparkplug 3.0 message types: as a site they would turn a contract topic into another.
 RESERVED = frozenset("NBIRTH NDEATH DBIRTH DDEATH NDATA DDATA NCMD DCMD STATE".split())
-_PART = re.compile(r"[^\s\x00-\x1f\x7f+/#=.][^\s\x00-\x1f\x7f+/#=]*")
+_PART = re.compile(r"[^\s\x00-\x1f\x7f+/#=%*.][^\s\x00-\x1f\x7f+/#=%*]*")
 
 
 def problem_with_part(part: str) -> str | None:
     """Say why ``part`` cannot be a part of an asset name; None where it can.
 
     >>> problem_with_part("hall+1")
-    "'hall+1' must not be empty, hold space, control characters, '+', '/', '#' or '=', or start with '.'"
+    "'hall+1' must not be empty, hold space, control characters, '+', '/', '#', '=', '%' or '*', or start with '.'"
     >>> problem_with_part("hall1")
     """
     if part in RESERVED:
         return f"{part!r} is a Sparkplug message type"
     if not _PART.fullmatch(part):
         return (
-            f"{part!r} must not be empty, hold space, control characters, '+', '/', '#' "
-            "or '=', or start with '.'"
+            f"{part!r} must not be empty, hold space, control characters, '+', '/', '#', "
+            "'=', '%' or '*', or start with '.'"
         )
     return None
 

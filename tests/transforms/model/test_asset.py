@@ -43,6 +43,8 @@ def test_a_message_type_is_no_part_of_a_name(word: str) -> None:
         "a/b",
         "#",
         "a=b",
+        "a%b",
+        "a*b",
         ".",
         "..",
         ".hidden",
@@ -50,8 +52,8 @@ def test_a_message_type_is_no_part_of_a_name(word: str) -> None:
 )
 def test_a_part_that_breaks_a_topic_or_a_path_is_refused(part: str) -> None:
     assert problem_with_part(part) == (
-        f"{part!r} must not be empty, hold space, control characters, '+', '/', '#' "
-        "or '=', or start with '.'"
+        f"{part!r} must not be empty, hold space, control characters, '+', '/', '#', "
+        "'=', '%' or '*', or start with '.'"
     )
 
 
