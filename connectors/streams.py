@@ -26,6 +26,8 @@ async def open_stream(host: str, port: int, timeout_seconds: float) -> Streams:
         raise LinkError(Status.UNREACHABLE, f"{where} does not answer", True) from None
     except ConnectionRefusedError:
         raise LinkError(Status.REFUSED, f"{where} refused", True) from None
+    except ConnectionResetError:
+        raise LinkError(Status.CLOSED, f"{where} closed at once", True) from None
     except OSError as error:
         raise LinkError(Status.UNREACHABLE, f"{where}: {error}", True) from error
     raw = writer.get_extra_info("socket")

@@ -107,7 +107,8 @@ class Plant:
 
     def start(self, *arguments: str) -> Flow:
         """Start ``pm500`` with these arguments on this site."""
-        output = self.folder / f"{'-'.join(arguments)}.log"
+        words = (word for word in arguments if word.isalpha())
+        output = self.folder / f"{'-'.join(words)}.log"
         flow = Flow(arguments, self.site, output)
         self.flows.append(flow)
         return flow

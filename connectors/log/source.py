@@ -38,7 +38,8 @@ class LogSource(FixedPartitionedSource[Batch, None]):
     Partitions are named ``<topic>-<partition>``; each opens its own handle in the
     worker that owns it. ``on_gone`` says where to go on when retention was faster, and
     may tell of it; unless given, OffsetGone ends the flow. A requested stop ends the
-    source after the batch that it has given: the rest waits in the log.
+    source after one more batch, so that what was appended just before is not left
+    behind; of a backlog the rest waits in the log.
     """
 
     def __init__(
@@ -100,10 +101,12 @@ class _Partition(StatefulSourcePartition[Batch, None]):
         self._batch_size = batch_size
         self._on_gone = on_gone
         self._more = True
+        self._stopping = False
 
     def next_batch(self) -> list[Batch]:
-        if STOP.requested:
+        if self._stopping:
             raise StopIteration
+        self._stopping = STOP.requested
         try:
             records = self._log.read(
                 self._topic, self._number, self._offset, self._batch_size

@@ -24,6 +24,8 @@ __all__ = ["MeterPoller"]
 
 Emit = Callable[[Outcome | Event], None]
 
+# How a meter looks from outside while its Modbus keeps EtherNet/IP quiet.
+_SILENCE = frozenset({Status.TIMEOUT, Status.REFUSED, Status.UNREACHABLE})
 # Time-outs in a row after which a link is given up, and asked for anew.
 _PATIENCE = 2
 _LONGEST_SLEEP_SECONDS = 1.0
@@ -175,7 +177,7 @@ class MeterPoller:
             self._log.warning("meter_lost", status=status.label, detail=error.detail)
         if any(block is not None for block in blocks):
             return Status.PARTIAL
-        if suspended and status is not Status.FOREIGN_DEVICE:
+        if suspended and status in _SILENCE:
             return Status.SUSPENDED
         return status
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
@@ -23,9 +23,12 @@ _BATCH = 2000
 
 
 class _Partition(StatefulSourcePartition[Outcome | Event, None]):
-    def __init__(self, thread: PollingThread, metrics: Metrics) -> None:
+    def __init__(
+        self, thread: PollingThread, metrics: Metrics, alive: Callable[[], None]
+    ) -> None:
         self._thread = thread
         self._metrics = metrics
+        self._alive = alive
         self._stopped = False
         thread.start()
 
@@ -35,6 +38,7 @@ class _Partition(StatefulSourcePartition[Outcome | Event, None]):
         if STOP.requested and not self._stopped:
             self._thread.stop()
             self._stopped = True
+        self._alive()
         items = self._thread.take(_BATCH)
         if not items and self._stopped:
             raise StopIteration
@@ -53,14 +57,20 @@ class _Partition(StatefulSourcePartition[Outcome | Event, None]):
 
 
 class PollSource(FixedPartitionedSource[Outcome | Event, None]):
-    """Polls all meters of a plan as one partition: one loop, one thread."""
+    """Polls all meters of a plan as one partition: one loop, one thread.
+
+    ``alive`` is called at every look at the queue, whether frames came or not.
+    """
 
     def __init__(
         self,
         plans: Sequence[MeterPlan],
         settings: PollSettings,
+        *,
+        alive: Callable[[], None],
         metrics: Metrics = NO_METRICS,
     ) -> None:
+        self._alive = alive
         self._plans = tuple(plans)
         self._settings = settings
         self._metrics = metrics
@@ -72,4 +82,4 @@ class PollSource(FixedPartitionedSource[Outcome | Event, None]):
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> _Partition:
         """Start polling."""
         thread = PollingThread(self._plans, self._settings, metrics=self._metrics)
-        return _Partition(thread, self._metrics)
+        return _Partition(thread, self._metrics, self._alive)

@@ -61,6 +61,7 @@ class Device:
         )
         self.faults = tuple(f for f in mine if f.kind not in STATE_KINDS)
         self._counters: dict[str, Counter] | None = None
+        self._realtime = -1, {}
         # What is active now and how long that holds: found anew at the next change.
         self._now: tuple[int, int, tuple[Fault, ...]] = (0, 0, ())
 

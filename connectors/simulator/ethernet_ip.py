@@ -280,28 +280,29 @@ class IdentityResponder:
         device = self._plant.devices[address]
         if device.profile.ethernet_ip is None:
             return
-        entry = None
         record = self._plant.record
+        active = {fault.kind for fault in device.active(now)}
+        felt = active & {"refuse", "foreign_identity"}
+        if device.ethernet_ip_is_silent(now):
+            felt.add("suspend")
+        entry = Request(
+            time_us=now,
+            meter=device.meter.name,
+            address=address,
+            protocol="ethernet_ip",
+            request=message,
+            faults=tuple(sorted(felt)),
+        )
         if record.on:
-            entry = Request(
-                time_us=now,
-                meter=device.meter.name,
-                address=address,
-                protocol="ethernet_ip",
-                request=message,
-            )
             record.received(entry)
-        if not device.ethernet_ip_is_silent(now) and not any(
-            fault.kind == "refuse" for fault in device.active(now)
-        ):
+        if not felt & {"refuse", "suspend"}:
             body = identity_list(device, address, self._port, now)
             head = _HEADER.pack(_LIST_IDENTITY, len(body), 0, 0, context, 0)
             # The answer leaves from the address that was dialed.
             source = struct.pack("=i4s4s", 0, socket.inet_aton(address), bytes(4))
             control = [(socket.IPPROTO_IP, _IP_PKTINFO, source)]
-            if entry is not None:
-                entry.answer, entry.sent_us = head + body, now
+            entry.answer, entry.sent_us = head + body, now
             with suppress(OSError):  # the asker is beyond reach
                 self._udp.sendmsg([head + body], control, 0, peer)
-        if entry is not None:
+        if record.on:
             record.settled(entry)

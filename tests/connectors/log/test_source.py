@@ -101,13 +101,15 @@ def test_it_comes_back_at_once_after_a_full_batch_and_soon_when_idle(
     part.close()
 
 
-def test_a_stop_leaves_the_rest_in_the_log(
+def test_a_stop_gives_one_more_batch_and_leaves_the_rest_in_the_log(
     open_log: Callable[[], Log], log: Log
 ) -> None:
-    log.append(FRAMES, numbered(*range(20)))
+    log.append(FRAMES, numbered(*range(30)))
     part = partition(LogSource(open_log, FRAMES, from_start, batch_size=10))
     part.next_batch()
     STOP.requested = True
+    ((last),) = part.next_batch()
+    assert [record.offset for record in last.records] == list(range(10, 20))
     with pytest.raises(StopIteration):
         part.next_batch()
     assert part.snapshot() is None

@@ -75,7 +75,10 @@ def poll_until(
         if thread.error is not None:
             raise thread.error
         for item in thread.take(10_000):
-            (outcomes if isinstance(item, Outcome) else events).append(item)  # type: ignore[attr-defined]
+            if isinstance(item, Outcome):
+                outcomes.append(item)
+            else:
+                events.append(item)
         return enough(outcomes, events)
 
     thread.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -38,7 +39,7 @@ def polled(
     """Poll until ``count`` outcomes are there, and one of each wanted status."""
     plans = plan if isinstance(plan, list) else [plan]
 
-    def enough(outcomes: list[Outcome], events: list[Event]) -> bool:
+    def enough(outcomes: list[Outcome], _: list[Event]) -> bool:
         seen = {outcome.status for outcome in outcomes}
         return len(outcomes) >= count and seen >= set(wanted)
 
@@ -128,13 +129,9 @@ def test_a_fault_over_modbus_has_its_status(
 
 def test_nobody_listening_is_refused(simulator: Simulator) -> None:
     plan = plan_for(simulator, ADDRESSES[0], groups=FAST)
-    with_nobody = plan.__class__(**{**fields(plan), "ethernet_ip_port": 1})
+    with_nobody = replace(plan, ethernet_ip_port=1)
     outcomes, _ = polled(with_nobody, 2, Status.REFUSED)
     assert statuses(outcomes) <= {Status.REFUSED, Status.BACKING_OFF}
-
-
-def fields(plan: MeterPlan) -> dict[str, object]:
-    return {name: getattr(plan, name) for name in plan.__slots__}
 
 
 def test_one_good_assembly_of_two_is_kept_as_partial(simulator: Simulator) -> None:
