@@ -1,0 +1,1 @@
+"""The programs: configuration, wiring and the command line. Nobody imports this."""

@@ -1,0 +1,110 @@
+"""Meters to the embedded log: every slot gives one frame, good or failed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from functools import partial
+
+import bytewax.operators as op
+from bytewax.dataflow import Dataflow
+
+from connectors.commissioning.record import CommissioningRecord
+from connectors.log.contract import EVENTS, FRAMES, Log
+from connectors.log.embedded import EmbeddedLog
+from connectors.log.retention import RetentionThread
+from connectors.log.schemas import publish_schemas
+from connectors.polling.source import PollSource
+from dataflows.meters import meter_plans, poll_settings
+from dataflows.runtime import FlowContext, start_flow
+from sinks.log import LogSink
+from transforms.assemble import Assembler
+from transforms.codec.records import Event
+from transforms.model.metrics import Metrics
+from transforms.model.outcome import Outcome
+from transforms.model.quality import Status
+
+__all__ = ["flow"]
+
+Keyed = tuple[str, tuple[str, bytes]]
+Step = Callable[[list[Outcome | Event]], Iterable[Keyed]]
+
+
+def flow() -> Dataflow:
+    """The flow, from the site that ``PM500_SITE`` names."""
+    context = start_flow("acquire")
+    site = context.site
+    plans = meter_plans(site, CommissioningRecord(site.commissioning_path))
+    assembler = Assembler([plan.polled for plan in plans])
+    RetentionThread(
+        partial(EmbeddedLog, site.log_path, synchronous=site.log.synchronous),
+        max_age_us=round(site.log.retention_hours * 3.6e9),
+        max_bytes=site.log.retention_bytes,
+        metrics=context.metrics,
+    ).start()
+
+    def prepare(log: Log) -> None:
+        publish_schemas(log, assembler.schemas)
+
+    dataflow = Dataflow("pm500_acquire")
+    source = PollSource(
+        plans,
+        poll_settings(site),
+        alive=partial(context.health.progress, "acquire"),
+        metrics=context.metrics,
+    )
+    polls = op.input("meters", dataflow, source)
+    frames = op.flat_map_batch("frames", polls, _frames(assembler, context.metrics))
+    op.output("frames_log", frames, _sink(context, FRAMES, prepare))
+    events = op.flat_map_batch("events", polls, _events(context.metrics))
+    op.output("events_log", events, _sink(context, EVENTS, prepare))
+    return dataflow
+
+
+def _sink(context: FlowContext, topic: str, prepare: Callable[[Log], None]) -> LogSink:
+    name = f"log/{topic}"
+    return LogSink(
+        context.open_log,
+        topic,
+        buffer_records=context.site.log.buffer_frames,
+        metrics=context.metrics,
+        prepare=prepare,
+        on_hold=lambda reason: context.health.hold(name, reason),
+        on_clear=lambda: context.health.clear(name),
+    )
+
+
+def _frames(assembler: Assembler, metrics: Metrics) -> Step:
+    names = {
+        (i, j): polled.group.name
+        for i, meter in enumerate(assembler.meters)
+        for j, polled in enumerate(meter.groups)
+    }
+
+    def step(items: list[Outcome | Event]) -> Iterable[Keyed]:
+        out: list[Keyed] = []
+        counts: Counter[tuple[str, Status]] = Counter()
+        for item in items:
+            if isinstance(item, Outcome):
+                frame = assembler.frame(item)
+                out.append((frame.asset, (frame.asset, frame.value)))
+                counts[names[item.meter, item.group], item.status] += 1
+        for (group, status), amount in counts.items():
+            metrics.count(
+                "pm500_frames_total", amount, group=group, status=status.label
+            )
+        return out
+
+    return step
+
+
+def _events(metrics: Metrics) -> Step:
+    def step(items: list[Outcome | Event]) -> Iterable[Keyed]:
+        out: list[Keyed] = []
+        for item in items:
+            if isinstance(item, Event):
+                out.append((item.asset, (item.asset, item.encode())))
+                metrics.count("pm500_events_total", kind=item.kind)
+        return out
+
+    return step

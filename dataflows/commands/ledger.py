@@ -1,0 +1,216 @@
+"""``pm500 ledger``: every slot that was due is good, failed or missing."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from math import floor
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from connectors.log.contract import LogError
+from dataflows.commands.open_log import open_site_log
+from dataflows.commands.options import SiteOption
+from dataflows.ledger import (
+    Facts,
+    Key,
+    Summary,
+    expected_periods,
+    facts_of_archive,
+    facts_of_log,
+    ledgers,
+)
+from dataflows.site import Site, load_site
+from transforms.ledger import Hour, Ledger, ledger_hours
+
+__all__ = ["Source", "ledger"]
+
+Row = tuple[str, str, str, Summary]
+
+
+class Source(StrEnum):
+    """Whose frames are counted."""
+
+    log = "log"
+    archive = "archive"
+
+
+def ledger(
+    asset: Annotated[
+        str, typer.Option(help="Assets, as a pattern such as `plant/*/press-?`.")
+    ] = "*",
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="TIME", help="First slot, ISO 8601; UTC where unsaid."
+        ),
+    ] = None,
+    end: Annotated[
+        str | None,
+        typer.Option("--to", metavar="TIME", help="Slots before this; at most now."),
+    ] = None,
+    hours: Annotated[bool, typer.Option(help="A row per hour (UTC).")] = False,
+    source: Annotated[
+        Source, typer.Option(help="Count the frames of the log or of the archive.")
+    ] = Source.log,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object instead of a table.")
+    ] = False,
+    site: SiteOption = Path("site.toml"),
+) -> None:
+    """Account for every slot that was due: good, failed (by status) or missing.
+
+    Without `--from` and `--to` the slots from each group's first known frame to its
+    last are due. With both, all slots between them are due, for every meter that the
+    site has configured, heard of or not. The sums are exact.
+    """
+    start_us, end_us = _instant("--from", start), _instant("--to", end)
+    if end_us is not None:
+        end_us = min(end_us, time.time_ns() // 1000)
+    with open_site_log(site) as log:
+        loaded = load_site(site)
+        try:
+            facts = (
+                facts_of_log(log, asset)
+                if source is Source.log
+                else facts_of_archive(loaded.archive_path, asset)
+            )
+        except (LogError, OSError) as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(1) from None
+    found = _ledgers(loaded, facts, asset, start_us, end_us)
+    if as_json:
+        typer.echo(json.dumps(_json(found), indent=2))
+    else:
+        _print(found, hours=hours)
+
+
+def _instant(option: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is no time such as 2026-03-01T12:00", param_hint=option
+        ) from None
+    if instant.tzinfo is None:
+        instant = instant.replace(tzinfo=UTC)
+    return round(instant.timestamp() * 1e6)
+
+
+def _ledgers(
+    site: Site,
+    facts: Mapping[Key, Facts],
+    asset: str,
+    start_us: int | None,
+    end_us: int | None,
+) -> dict[Key, Ledger]:
+    expected = {
+        key: period_us
+        for key, period_us in expected_periods(site).items()
+        if fnmatchcase(key.asset, asset)
+    }
+    return ledgers(facts, start_us=start_us, end_us=end_us, expected=expected)
+
+
+def _json(found: Mapping[Key, Ledger]) -> dict[str, object]:
+    return {
+        "total": _sums(_total(found)),
+        "groups": [
+            {"asset": key.asset, "group": key.group}
+            | _sums(Summary.of(each.total, each.duplicates))
+            | {
+                "hours": [
+                    {
+                        "hour": _text(hour.hour),
+                        "due": hour.due,
+                        "good": hour.good,
+                        "failed": hour.failed,
+                        "missing": hour.missing,
+                    }
+                    for hour in ledger_hours(key.asset, key.group, each)
+                ]
+            }
+            for key, each in found.items()
+        ],
+    }
+
+
+def _sums(summary: Summary) -> dict[str, object]:
+    return {
+        "due": summary.due,
+        "good": summary.good,
+        "failed": dict(summary.failed),
+        "missing": summary.missing,
+        "duplicates": summary.duplicates,
+    }
+
+
+def _total(found: Mapping[Key, Ledger]) -> Summary:
+    total = sum((each.total for each in found.values()), Hour())
+    return Summary.of(total, sum(each.duplicates for each in found.values()))
+
+
+def _print(found: Mapping[Key, Ledger], *, hours: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_footer=True, header_style="bold")
+    total = _total(found)
+    last = ("TOTAL", "", "", total)
+    titles = ("asset", "group", "hour (UTC)", *_NUMBERS)
+    for title, footer in zip(titles, _cells(last), strict=True):
+        if title == "hour (UTC)" and not hours:
+            continue
+        table.add_column(
+            title,
+            footer=footer,
+            justify="right" if title in _NUMBERS else "left",
+            overflow="fold",
+            no_wrap=title in ("due", "good", "missing", "complete", "hour (UTC)"),
+        )
+    for row in _rows(found, hours=hours):
+        cells = _cells(row)
+        table.add_row(*(cells if hours else (*cells[:2], *cells[3:])))
+    # A pipe has no width of its own.
+    Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS).print(table)
+
+
+_PIPE_COLUMNS = 160
+_NUMBERS = ("due", "good", "failed", "missing", "complete")
+
+
+def _rows(found: Mapping[Key, Ledger], *, hours: bool) -> Iterator[Row]:
+    for key, each in found.items():
+        if not hours:
+            yield *key, "", Summary.of(each.total, each.duplicates)
+            continue
+        for hour_us, hour in each.hours.items():
+            yield *key, _text(hour_us), Summary.of(hour)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    asset, group, hour, sums = row
+    failed = ", ".join(f"{label} {n}" for label, n in sums.failed.items())
+    return (
+        asset,
+        group,
+        hour,
+        str(sums.due),
+        str(sums.good),
+        failed or "0",
+        str(sums.missing),
+        f"{floor(sums.complete * 1000) / 1000:.3f} %",  # 100 only where nothing lacks
+    )
+
+
+def _text(hour_us: int) -> str:
+    return datetime.fromtimestamp(hour_us // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%MZ")

@@ -1,0 +1,88 @@
+"""``pm500 check --probe``: ask every meter, print what was found, record it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import typer
+
+from connectors.commissioning.probe import Check, probe
+from connectors.commissioning.record import CommissioningRecord
+from connectors.log.contract import EVENTS, LogError
+from connectors.log.embedded import EmbeddedLog
+from connectors.log.schemas import publish_schemas
+from connectors.polling.plan import MeterPlan
+from dataflows.meters import meter_plans, poll_settings
+from dataflows.runtime import hold_name
+from dataflows.site import Meter, Site
+from transforms.codec.records import Event
+from transforms.model.profile import Protocol
+
+__all__ = ["probe_site"]
+
+
+def probe_site(site: Site, *, with_modbus: bool) -> bool:
+    """Check all meters, one after the other; whether all passed.
+
+    Polling must not run meanwhile: a meter has one client at a time, and Modbus
+    silences its EtherNet/IP.
+    """
+    hold_name(site, "acquire")
+    record = CommissioningRecord(site.commissioning_path)
+    plans = meter_plans(site, record)
+    checks = asyncio.run(_all(site, plans, with_modbus=with_modbus))
+    now = datetime.now(UTC)
+    for plan, check in zip(plans, checks, strict=True):
+        record.store(check.asset, check.entry(plan.polled.profile, now))
+        typer.echo(f"\n{check.asset}  {'passed' if check.passed else 'FAILED'}")
+        for fact in check.facts:
+            typer.echo(f"  {fact}")
+        for finding in check.findings:
+            typer.echo(f"  WRONG: {finding}")
+    _tell(site, checks, now)
+    typer.echo(f"\nrecorded in {site.commissioning_path}")
+    return all(check.passed for check in checks)
+
+
+async def _all(
+    site: Site, plans: Sequence[MeterPlan], *, with_modbus: bool
+) -> list[Check]:
+    settings = poll_settings(site)
+    return [
+        await probe(plan, settings, _protocols(meter, plan, with_modbus=with_modbus))
+        for meter, plan in zip(site.meter, plans, strict=True)
+    ]
+
+
+def _protocols(
+    meter: Meter, plan: MeterPlan, *, with_modbus: bool
+) -> tuple[Protocol, ...]:
+    if meter.protocol == "both":
+        return ("ethernet_ip", "modbus")
+    if meter.protocol == "ethernet_ip" and with_modbus and plan.polled.profile.modbus:
+        return ("ethernet_ip", "modbus")
+    return (meter.protocol,)
+
+
+def _tell(site: Site, checks: Sequence[Check], now: datetime) -> None:
+    """Say it in the events, too; the record alone decides."""
+    events = [
+        Event(
+            asset=check.asset,
+            kind="commissioned" if check.passed else "commissioning_failed",
+            time=round(now.timestamp() * 1e6),
+            severity="info" if check.passed else "error",
+            text="; ".join(check.findings) or "the meter is what its profile says",
+            data=check.description,
+        )
+        for check in checks
+    ]
+    try:
+        log = EmbeddedLog(site.log_path, synchronous=site.log.synchronous)
+        publish_schemas(log, ())
+        log.append(EVENTS, [(event.asset, event.encode()) for event in events])
+        log.close()
+    except LogError as error:
+        typer.echo(f"the events could not be written: {error}", err=True)

@@ -1,0 +1,216 @@
+"""What every flow stands on: site, logs, metrics, health, stop signals and its lock.
+
+Exit codes of a flow: 0 graceful stop, 1 failure (start it again), 2 configuration
+(starting again does not help), 3 another process runs this flow.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NoReturn
+
+import structlog
+
+from connectors.log.contract import Log
+from connectors.stop import STOP, install_stop_signals
+from dataflows.health import Health, serve_health
+from dataflows.instance import Run, TakenError, take, write_run
+from dataflows.logs import configure_logs
+from dataflows.metrics import PrometheusMetrics
+from dataflows.site import Site, SiteError, load_site, site_path
+from transforms.model.metrics import Metrics
+
+__all__ = [
+    "CONFIGURATION",
+    "FLOWS",
+    "FlowContext",
+    "FlowModule",
+    "flows_of",
+    "hold_name",
+    "refuse_site",
+    "run_flow",
+    "site_or_exit",
+    "start_flow",
+]
+
+CONFIGURATION = 2
+RUNS_ALREADY = 3
+
+# A killed supervisor may leave a flow that is still ending.
+LOCK_WAIT_SECONDS = 10.0
+EPOCH = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowModule:
+    """Where a flow lives, its place among the ports, and which sites want it."""
+
+    module: str
+    port_offset: int
+    configured: Callable[[Site], bool]
+
+
+FLOWS: dict[str, FlowModule] = {
+    "acquire": FlowModule(
+        module="dataflows.acquire", port_offset=0, configured=lambda _: True
+    ),
+    "publish": FlowModule(
+        module="dataflows.publish",
+        port_offset=1,
+        configured=lambda site: site.mqtt is not None,
+    ),
+    "archive": FlowModule(
+        module="dataflows.archive",
+        port_offset=2,
+        configured=lambda site: site.archive is not None,
+    ),
+}
+
+
+def flows_of(site: Site, flows: Mapping[str, FlowModule] = FLOWS) -> tuple[str, ...]:
+    """The flows that the site has configured."""
+    return tuple(name for name, flow in flows.items() if flow.configured(site))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowContext:
+    """What a flow is given."""
+
+    name: str
+    site: Site
+    metrics: Metrics
+    health: Health
+
+    def open_log(self) -> Log:
+        """A fresh handle of the edge's embedded log; LogError where it cannot be."""
+        from connectors.log.embedded import EmbeddedLog
+
+        settings = self.site.log
+        return EmbeddedLog(self.site.log_path, synchronous=settings.synchronous)
+
+
+def start_flow(name: str) -> FlowContext:
+    """Everything a flow needs before its first step; call it in the main thread.
+
+    Ends the process (SystemExit) where the site has mistakes, where the flow runs
+    already, and where a stop comes meanwhile.
+    """
+    # Else an exception's own traceback is buried in the engine's.
+    os.environ["RUST_BACKTRACE"] = "0"
+    install_stop_signals()
+    site = site_or_exit()
+    configure_logs(name, site.observe.log_format)
+    folder = hold_name(site, name)
+    metrics, health = PrometheusMetrics(), Health()
+    port = _serve(site, FLOWS[name].port_offset, health, metrics)
+    started = datetime.now(UTC).isoformat(timespec="milliseconds")
+    run = Run(
+        name=name, pid=os.getpid(), host=site.observe.host, port=port, started=started
+    )
+    log = structlog.get_logger()
+    try:
+        write_run(folder, run)
+    except OSError as error:
+        # A full disk must not keep a meter from being polled.
+        log.warning("run_file_not_written", error=str(error))
+    log.info("flow_started", health=f"http://{run.host}:{port}", site=str(site_path()))
+    return FlowContext(name=name, site=site, metrics=metrics, health=health)
+
+
+def run_flow(name: str) -> int:
+    """Run a flow in this process until it ends; its exit code."""
+    install_stop_signals()
+    configure_logs(name)
+    from bytewax.run import cli_main
+
+    try:
+        flow = importlib.import_module(FLOWS[name].module).flow()
+        cli_main(flow, epoch_interval=EPOCH)  # type: ignore[no-untyped-call]
+    except Exception as error:  # noqa: BLE001 - the edge of the process
+        structlog.get_logger().error("flow_failed", exc_info=error)
+        cause = _cause(error)
+        _say(f"pm500 run {name}: {type(cause).__name__}: {cause}")
+        return 1
+    structlog.get_logger().info("flow_stopped")
+    return 0
+
+
+def site_or_exit() -> Site:
+    """The site that PM500_SITE names; its mistakes are printed and end the process."""
+    try:
+        return load_site(site_path())
+    except SiteError as error:
+        _refuse(CONFIGURATION, str(error))
+
+
+def refuse_site(mistakes: Sequence[str]) -> NoReturn:
+    """End the process over mistakes that only a flow can see in its site."""
+    _refuse(CONFIGURATION, str(SiteError(site_path(), list(mistakes))))
+
+
+def hold_name(site: Site, name: str) -> Path:
+    """Be the only process of this name on the site's data; the folder of records."""
+    log = structlog.get_logger()
+    folder = site.data / "run"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        taken = take(
+            folder,
+            name,
+            wait_seconds=LOCK_WAIT_SECONDS,
+            waits=lambda holder: log.warning("waits_for_lock", holder=holder),
+            stop=lambda: STOP.requested,
+        )
+    except TakenError as error:
+        _refuse(RUNS_ALREADY, str(error))
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            _refuse(1, str(error))
+        _refuse(CONFIGURATION, f"{site_path()}: site.data: {error}")
+    if not taken:
+        raise SystemExit(0)
+    return folder
+
+
+def _serve(
+    site: Site, port_offset: int, health: Health, metrics: PrometheusMetrics
+) -> int:
+    """Serve on the flow's port, on a free one where that is taken."""
+    observe = site.observe
+    wanted = observe.base_port + port_offset if observe.base_port else 0
+    try:
+        return serve_health(observe.host, wanted, health, metrics.text)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            where = f"observe: {observe.host}:{wanted}"
+            _refuse(CONFIGURATION, f"{site_path()}: {where}: {error}")
+    port = serve_health(observe.host, 0, health, metrics.text)
+    structlog.get_logger().error("health_port_taken", wanted=wanted, port=port)
+    return port
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What went wrong, below what the engine wraps around it."""
+    from bytewax.errors import BytewaxRuntimeError
+
+    while isinstance(error, BytewaxRuntimeError) and error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _refuse(code: int, text: str) -> NoReturn:
+    _say(text)
+    raise SystemExit(code)
+
+
+def _say(text: str) -> None:
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)

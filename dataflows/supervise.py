@@ -1,0 +1,181 @@
+"""Run several flows, each in its own process, and start again what ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from connectors.stop import STOP, install_stop_signals
+from dataflows.logs import configure_logs
+from dataflows.orphan import ENVIRONMENT
+from dataflows.runtime import CONFIGURATION, flows_of, hold_name
+from dataflows.site import Site, site_path
+
+__all__ = ["Supervisor", "pause_after", "supervise"]
+
+FIRST_PAUSE_SECONDS = 0.2
+LONGEST_PAUSE_SECONDS = 10.0
+HEALTHY_SECONDS = 30.0
+STOP_SECONDS = 15.0
+HEAD_START_SECONDS = 3.0
+_LOOK_SECONDS = 0.05
+
+
+def pause_after(previous: float, ran_seconds: float) -> float:
+    """Seconds before the next start; ``previous`` is the pause before this run.
+
+    0.2 s first, then twice as long each time, up to 10 s; 30 s of running forget it.
+    """
+    if not previous or ran_seconds >= HEALTHY_SECONDS:
+        return FIRST_PAUSE_SECONDS
+    return min(2 * previous, LONGEST_PAUSE_SECONDS)
+
+
+def supervise(site: Site, *, log_file: Path | None = None) -> int:
+    """Run all flows that the site has configured until a stop; the exit code.
+
+    Call it in the main thread. ``log_file`` takes what the flows write, which else
+    goes to this process's standard error.
+    """
+    install_stop_signals()
+    configure_logs("run", site.observe.log_format)
+    hold_name(site, "run")
+    commands = {
+        name: [sys.executable, "-m", "dataflows", "run", name]
+        for name in flows_of(site)
+    }
+    environment = os.environ | {"PM500_SITE": str(site_path().absolute())}
+    supervisor = Supervisor(commands, environment=environment, log_file=log_file)
+    return supervisor.run(lambda: STOP.requested)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Child:
+    name: str
+    command: Sequence[str]
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    due: float = 0.0
+    pause: float = 0.0
+
+
+class Supervisor:
+    """Keeps the commands running, each in a process that ends with this one.
+
+    A command that ends, with any code, starts again after a pause that doubles; exit
+    code 2, a mistake of configuration, ends them all.
+    """
+
+    def __init__(
+        self,
+        commands: Mapping[str, Sequence[str]],
+        *,
+        environment: Mapping[str, str],
+        log_file: Path | None = None,
+    ) -> None:
+        self._children = [_Child(name=n, command=c) for n, c in commands.items()]
+        self._environment = {**environment, ENVIRONMENT: "1"}
+        self._log_file = log_file
+        self._log = structlog.get_logger()
+
+    def run(self, stop: Callable[[], bool]) -> int:
+        """Supervise until ``stop`` says so (0) or a configuration is refused (2)."""
+        code = 0
+        try:
+            while not stop() and not code:
+                for child in self._children:
+                    if self._look_after(child) == CONFIGURATION:
+                        code = CONFIGURATION
+                        self._log.error("configuration_refused", child=child.name)
+                time.sleep(_LOOK_SECONDS)
+        finally:
+            self._end_all()
+        self._log.info("supervisor_stopped", code=code)
+        return code
+
+    def _look_after(self, child: _Child) -> int | None:
+        """Start what is due; the exit code of what has ended just now."""
+        now = time.monotonic()
+        if child.process is None:
+            if now >= child.due:
+                self._start(child, now)
+            return None
+        code = child.process.poll()
+        if code is not None:
+            self._ended(child, now, f"exit code {code}")
+        return code
+
+    def _start(self, child: _Child, now: float) -> None:
+        child.started = now
+        try:
+            child.process = self._open(child.command)
+        except OSError as error:  # no process, no memory, no room for the log file
+            self._ended(child, now, str(error))
+        else:
+            self._log.info(
+                "child_started", child=child.name, child_pid=child.process.pid
+            )
+
+    def _open(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
+        # Standard input is the child's sign of our life (dataflows.orphan). In groups
+        # of their own, Ctrl-C reaches the children through us alone.
+        if self._log_file is None:
+            return subprocess.Popen(  # noqa: S603 - our own command
+                command,
+                stdin=subprocess.PIPE,
+                env=self._environment,
+                process_group=0,
+            )
+        with self._log_file.open("ab") as out:
+            return subprocess.Popen(  # noqa: S603 - our own command
+                command,
+                stdin=subprocess.PIPE,
+                stdout=out,
+                stderr=out,
+                env=self._environment,
+                process_group=0,
+            )
+
+    def _ended(self, child: _Child, now: float, why: str) -> None:
+        if child.process is not None and child.process.stdin is not None:
+            child.process.stdin.close()
+        child.process = None
+        ran = now - child.started
+        child.pause = pause_after(child.pause, ran)
+        child.due = now + child.pause
+        self._log.warning(
+            "child_ended",
+            child=child.name,
+            why=why,
+            ran_seconds=round(ran, 3),
+            pause_seconds=child.pause,
+        )
+
+    def _end_all(self) -> None:
+        """Ask them in their order, each once the one before has ended, or is late.
+
+        Who fills the log ends before those who read it: they get its last records.
+        """
+        alive = {c.name: c.process for c in self._children if c.process is not None}
+        deadline = time.monotonic() + STOP_SECONDS
+        for process in alive.values():
+            process.send_signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(HEAD_START_SECONDS)
+        for name, process in alive.items():
+            try:
+                code = process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                self._log.error("child_killed", child=name, after_seconds=STOP_SECONDS)
+                process.kill()
+                code = process.wait()
+            self._log.info("child_stopped", child=name, code=code)
