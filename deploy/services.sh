@@ -21,10 +21,8 @@ get_mosquitto() {
     return 1
   fi
   # Debian's package starts a server for the whole machine; nobody asked for that.
-  local as_root=()
-  [ "$(id -u)" = 0 ] || as_root=(sudo -n)
-  "${as_root[@]}" systemctl disable --now mosquitto >/dev/null 2>&1 ||
-    "${as_root[@]}" service mosquitto stop >/dev/null 2>&1 || true
+  as_root systemctl disable --now mosquitto >/dev/null 2>&1 ||
+    as_root service mosquitto stop >/dev/null 2>&1 || true
 }
 
 # An MQTT 3.1.1 CONNECT and its CONNACK: another server on the port does not count.

@@ -21,11 +21,16 @@ bare=
 # The first Python that suits and can make an environment, in $python; one that suits
 # but came without the means (Debian's without python3-venv) in $bare.
 find_python() {
-  local name path
-  tried=() bare=''
-  for name in ${PYTHON:+"$PYTHON"} python3.12 python3.11 python3 python \
-    /usr/bin/python3.12 /usr/bin/python3.11 /usr/bin/python3; do
-    path=$(command -v "$name") || continue
+  local name path seen=
+  local names=(python3.12 python3.11 python3 /usr/bin/python3.{12,11})
+  # Asked for by name: that one or none.
+  [ -z "${PYTHON:-}" ] || names=("$PYTHON")
+  tried=() bare=
+  [ -z "${PYTHON:-}" ] || command -v "$PYTHON" >/dev/null || tried=("there is no $PYTHON")
+  for name in "${names[@]}"; do
+    path=$(command -v "$name") || path=$name
+    [[ -x $path && " $seen " != *" $path "* ]] || continue
+    seen+=" $path"
     if ! "$path" -c "$suits" 2>/dev/null; then
       tried+=("$path is $("$path" --version 2>/dev/null || echo 'no working Python')")
     elif "$path" -c "$complete" 2>/dev/null; then
@@ -34,8 +39,6 @@ find_python() {
     elif [ -z "$bare" ]; then
       bare=$path
     fi
-    # Asked for by name: take this one or none.
-    [ -z "${PYTHON:-}" ] || break
   done
   return 1
 }
@@ -58,18 +61,17 @@ make_venv() {
     version=$("$bare" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
     apt_install "python$version-venv" ||
       fail "$bare cannot make virtual environments: $apt_problem" \
-        "run: apt-get install python$version-venv   (as root; then call this again)"
+        "run as root: apt-get install python$version-venv" "or install uv; then call this again"
     find_python || fail "$bare still cannot make virtual environments"
     "$python" -m venv "$venv"
   else
-    [ -n "${PYTHON:-}" ] || apt_install python3.12-venv || apt_install python3.11-venv ||
-      apt_problem="and Debian's packages give none: $apt_problem"
-    find_python || fail "needs Python 3.11 or 3.12 ${apt_problem:-}" "${tried[@]}" \
-      "run one of these, then call this again:" \
-      "  apt-get install python3.12-venv   (as root; Ubuntu 24.04)" \
-      "  apt-get install python3.11-venv   (as root; Debian 12)" \
-      "  pipx install uv                   (uv brings a Python of its own)" \
-      "or name one: PYTHON=/path/to/python3.12 make ..."
+    package='' apt_problem=
+    [ -n "${PYTHON:-}" ] || apt_install python3.12-venv python3.11-venv || true
+    find_python || fail "Python 3.11 or 3.12 is needed, and there is none" \
+      "${tried[@]}" ${apt_problem:+"$apt_problem"} "do one of these and call this again:" \
+      ${package:+"  as root: apt-get install $package"} \
+      "  install uv, which brings a Python of its own, such as by: pipx install uv" \
+      "  name an interpreter: PYTHON=/path/to/python3.12 make ..."
     say "making $venv with $("$python" --version) ($python)"
     "$python" -m venv "$venv"
   fi

@@ -109,3 +109,18 @@ def test_the_sink_of_the_log_may_know_the_log(tmp_path: Path) -> None:
     path.parent.mkdir()
     path.write_text("from connectors.log.contract import Log\n")
     assert wrong_imports(tmp_path) == []
+
+
+# Calls that read a clock, a file or a terminal without any import.
+CALLS = {"open", "input", "print", "now", "utcnow", "today"}
+
+
+def test_no_transform_calls_for_a_clock_or_a_file() -> None:
+    found = []
+    for path in sorted((ROOT / "transforms").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call):
+                name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+                if name in CALLS:
+                    found.append(f"{path.relative_to(ROOT)}:{node.lineno}: {name}")
+    assert found == []
