@@ -6,7 +6,7 @@ rows; in practice that is all of a batch. The rest are decoded one by one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -19,6 +19,7 @@ from transforms.codec.framing import HEADER_BYTES, CodecError
 __all__ = ["FrameColumns", "decode_batch"]
 
 _NUMBERS = 6
+_PIECE = 1024
 # Numbers are read as words of eight bytes; the last row's may reach over its end.
 _WORD = 8
 _NUMPY = {"float": np.float32, "double": np.float64, "boolean": np.bool_}
@@ -54,27 +55,31 @@ def decode_batch(schema: FrameSchema, values: Sequence[bytes]) -> FrameColumns:
     count = len(values)
     numbers = np.empty((_NUMBERS, count), np.int64)
     quality = np.empty((count, len(schema.columns)), np.uint8)
-    readings: dict[str, npt.NDArray[np.generic]] = {
-        c.name: np.empty(count, _NUMPY[c.type]) for c in schema.columns
+    blocks: list[tuple[list[str], npt.NDArray[np.generic]]] = [
+        (names, np.empty((len(names), count), _NUMPY[kind]))
+        for kind, names in _runs(schema)
+    ]
+    readings = {
+        name: row
+        for names, block in blocks
+        for name, row in zip(names, block, strict=True)
     }
-    alone: Sequence[int] = range(count)
-    if count and len(lengths := set(map(len, values))) == 1:
-        data = b"".join((*values, bytes(_WORD)))
-        rows = _Rows(schema, data, count, lengths.pop())
-        if rows.layout is not None:
-            rows.numbers_into(numbers)
-            rows.tails_into(quality, readings)
-            fits = numbers[-1].view(np.uint64) <= np.uint64(0xFF)
-            alone = np.flatnonzero(~(rows.alike() & fits)).tolist()
-    for index in alone:
-        try:
-            record = schema.decode(values[index])
-        except CodecError as error:
-            raise CodecError(f"frame {index} of the batch: {error}") from error
-        numbers[:, index] = record[:_NUMBERS]
-        quality[index] = np.frombuffer(record.quality, np.uint8)
-        for name, reading in zip(schema.names, record.values, strict=True):
-            readings[name][index] = reading
+    arrays = [block for _, block in blocks]
+    # In pieces that stay in the processor's cache between one pass and the next.
+    for start in range(0, count, _PIECE):
+        piece = values[start : start + _PIECE]
+        here = slice(start, start + len(piece))
+        parts = numbers[:, here], quality[here], [block[:, here] for block in arrays]
+        for index in _alike_into(schema, piece, *parts):
+            place = start + index
+            try:
+                record = schema.decode(piece[index])
+            except CodecError as error:
+                raise CodecError(f"frame {place} of the batch: {error}") from error
+            numbers[:, place] = record[:_NUMBERS]
+            quality[place] = np.frombuffer(record.quality, np.uint8)
+            for name, reading in zip(schema.names, record.values, strict=True):
+                readings[name][place] = reading
     return FrameColumns(
         schema=schema,
         seq=numbers[0],
@@ -86,6 +91,28 @@ def decode_batch(schema: FrameSchema, values: Sequence[bytes]) -> FrameColumns:
         quality=quality,
         readings=readings,
     )
+
+
+def _alike_into(
+    schema: FrameSchema,
+    values: Sequence[bytes],
+    numbers: Longs,
+    quality: npt.NDArray[np.uint8],
+    blocks: Sequence[npt.NDArray[np.generic]],
+) -> Sequence[int]:
+    """Decode the rows that are laid out like the first; the places of the others."""
+    everyone: Sequence[int] = range(len(values))
+    if len(lengths := set(map(len, values))) != 1:
+        return everyone
+    data = b"".join((*values, bytes(_WORD)))
+    rows = _Rows(schema, data, len(values), lengths.pop())
+    if rows.layout is None:
+        return everyone
+    rows.numbers_into(numbers)
+    rows.tails_into(quality, blocks)
+    fits = numbers[-1].view(np.uint64) <= np.uint64(0xFF)
+    others: list[int] = np.flatnonzero(~(rows.alike() & fits)).tolist()
+    return others
 
 
 class _Rows:
@@ -104,10 +131,14 @@ class _Rows:
         self._head_bytes = length - schema.tail_bytes
         self.layout = self._layout_of_first()
 
-    def _words(self, offset: int) -> Words:
-        """The word at this place of each row; what stands after it comes along."""
-        strides = (self._length,)
-        return np.ndarray(self._count, np.uint64, self._data, offset, strides)
+    def _words(self, offsets: Iterable[int]) -> Words:
+        """The words at these places of each row, (places, rows); a fresh array."""
+        places = list(offsets)
+        words = np.empty((len(places), self._count), np.uint64)
+        for row, offset in zip(words, places, strict=True):
+            strides = (self._length,)
+            row[:] = np.ndarray(self._count, np.uint64, self._data, offset, strides)
+        return words
 
     def _layout_of_first(self) -> tuple[tuple[int, int], ...] | None:
         """Start and width of each leading number; None where it is no such record."""
@@ -121,50 +152,43 @@ class _Rows:
 
     def alike(self) -> npt.NDArray[np.bool_]:
         """Which rows have this header and the same continuation bits as the first."""
-        good = np.ones(self._count, np.bool_)
-        wanted = self._schema.header + self._data[HEADER_BYTES : self._head_bytes]
-        for at in range(0, self._head_bytes, _WORD):
-            width = min(_WORD, self._head_bytes - at)
-            mask = bytes(
-                0xFF if byte < HEADER_BYTES else 0x80 for byte in range(at, at + width)
-            )
-            word = int.from_bytes(mask, "little")
-            first = int.from_bytes(wanted[at : at + width], "little")
-            good &= (self._words(at) & np.uint64(word)) == np.uint64(first & word)
+        size = self._head_bytes
+        mask = (b"\xff" * HEADER_BYTES).ljust(size, b"\x80")
+        wanted = self._schema.header + self._data[HEADER_BYTES:size]
+        words = self._words(range(0, size, _WORD))
+        words &= _numbers_of(mask)
+        first = _numbers_of(
+            bytes(byte & own for byte, own in zip(wanted, mask, strict=True))
+        )
+        good: npt.NDArray[np.bool_] = np.logical_and.reduce(words == first, axis=0)
         return good
 
     def numbers_into(self, numbers: Longs) -> None:
         assert self.layout is not None
-        for place, (start, width) in enumerate(self.layout):
-            word = self._words(start)
-            if width == 1:
-                raw = word & np.uint64(0x7F)
-            else:
-                raw = _compact(word & np.uint64((1 << 8 * width) - 1))
-            half = (raw >> np.uint64(1)).view(np.int64)
-            np.bitwise_xor(half, -(raw & np.uint64(1)).view(np.int64), numbers[place])
+        words = self._words([start for start, _ in self.layout])
+        words &= _numbers_of(
+            b"".join((b"\x7f" * width).ljust(_WORD, b"\0") for _, width in self.layout)
+        )
+        raw = _compact(words)
+        sign = raw & np.uint64(1)
+        raw >>= np.uint64(1)
+        np.bitwise_xor(raw.view(np.int64), -sign.view(np.int64), out=numbers)
 
     def tails_into(
         self,
         quality: npt.NDArray[np.uint8],
-        readings: dict[str, npt.NDArray[np.generic]],
+        blocks: Sequence[npt.NDArray[np.generic]],
     ) -> None:
-        columns = self._schema.columns
         at = self._head_bytes
-        shape, strides = (self._count, len(columns)), (self._length, 1)
+        shape, strides = quality.shape, (self._length, 1)
         quality[:] = np.ndarray(shape, np.uint8, self._data, at, strides)
-        at += len(columns)
-        for kind, names in _runs(self._schema):
+        at += shape[1]
+        for block in blocks:
             # A boolean is read as a byte: what is not 0 is true, as in a single frame.
-            stored = np.dtype(np.uint8 if kind == "boolean" else _NUMPY[kind])
-            shape, strides = (len(names), self._count), (stored.itemsize, self._length)
-            block: npt.NDArray[np.generic] = np.ndarray(
-                shape, stored, self._data, at, strides
-            )
-            copy: npt.NDArray[np.generic] = np.array(block, order="C")
-            rows: npt.NDArray[np.generic] = copy.astype(_NUMPY[kind], copy=False)
-            readings.update(zip(names, rows, strict=True))
-            at += stored.itemsize * len(names)
+            stored = np.dtype(np.uint8 if block.dtype == np.bool_ else block.dtype)
+            strides = (stored.itemsize, self._length)
+            block[:] = np.ndarray(block.shape, stored, self._data, at, strides)
+            at += stored.itemsize * len(block)
 
 
 def _runs(schema: FrameSchema) -> Iterator[tuple[str, list[str]]]:
@@ -173,11 +197,25 @@ def _runs(schema: FrameSchema) -> Iterator[tuple[str, list[str]]]:
         yield kind, [column.name for column in run]
 
 
-def _compact(word: Words) -> Words:
-    """Eight 7-bit groups, one per byte, to one number: 8x7, 4x14, 2x28, 1x56 bits."""
-    low, high = np.uint64(0x007F007F007F007F), np.uint64(0x7F007F007F007F00)
-    word = (word & low) | ((word & high) >> np.uint64(1))
-    low, high = np.uint64(0x00003FFF00003FFF), np.uint64(0x3FFF00003FFF0000)
-    word = (word & low) | ((word & high) >> np.uint64(2))
-    low, high = np.uint64(0x000000000FFFFFFF), np.uint64(0x0FFFFFFF00000000)
-    return (word & low) | ((word & high) >> np.uint64(4))
+def _numbers_of(data: bytes) -> Words:
+    """Bytes as a column of words, the last one filled up with zeros."""
+    whole = data.ljust(-(-len(data) // _WORD) * _WORD, b"\0")
+    return np.frombuffer(whole, np.uint64)[:, np.newaxis]
+
+
+def _compact(words: Words) -> Words:
+    """Eight 7-bit groups, one per byte, to one number: 8x7, 4x14, 2x28, 1x56 bits.
+
+    The words are used up.
+    """
+    high = np.empty_like(words)
+    for bits, mask in (
+        (1, 0x7F007F007F007F00),
+        (2, 0x3FFF00003FFF0000),
+        (4, 0x0FFFFFFF00000000),
+    ):
+        np.bitwise_and(words, np.uint64(mask), out=high)
+        words ^= high
+        high >>= np.uint64(bits)
+        words |= high
+    return words
