@@ -53,11 +53,6 @@ def demo(
     rows. Exit code 1 where the sums do not add up or a process failed, 2 for a mistake
     in the options.
     """
-    install_stop_signals()
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
     from rich.console import Console
 
     from dataflows.demo.processes import DemoError
@@ -67,6 +62,11 @@ def demo(
     server = _address(mqtt)
     settings = Settings(
         meters=meters, seconds=seconds, folder=_folder(data), mqtt=server, seed=seed
+    )
+    install_stop_signals()
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     say = partial(print, file=sys.stderr if as_json else sys.stdout, flush=True)
     console = Console()
