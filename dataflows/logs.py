@@ -10,7 +10,7 @@ from typing import Literal
 import structlog
 from structlog.typing import EventDict, Processor
 
-__all__ = ["LogFormat", "configure_logs"]
+__all__ = ["LogFormat", "configure_logs", "warnings_only"]
 
 LogFormat = Literal["auto", "json", "console"]
 
@@ -81,3 +81,12 @@ def configure_logs(flow: str, log_format: LogFormat = "auto") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
+
+
+def warnings_only() -> None:
+    """What a command lets through: its standard output is for its result."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.WriteLoggerFactory(_Steadfast()),  # type: ignore[arg-type] # as above
+        cache_logger_on_first_use=False,
+    )

@@ -76,7 +76,8 @@ class SiteSection(_Model):
         description="First part of every asset's name."
     )
     time_zone: Annotated[str, AfterValidator(_zone)] = Field(
-        default="UTC", description="IANA zone for days, demand and tariffs."
+        default="UTC",
+        description="IANA zone of the site's calendar; no flow uses it yet: all times are UTC.",
     )
     data: Path = Field(
         default=Path("data"),
@@ -150,17 +151,23 @@ class Meter(_Model):
     electrical_system: System | None = Field(
         default=None, description="Wiring; readings without meaning in it are marked."
     )
-    feeder: str | None = Field(default=None, description="Name of the feeder.")
-    breaker: str | None = Field(default=None, description="Name of the breaker.")
+    feeder: str | None = Field(
+        default=None, description="Name of the feeder; no flow uses it yet."
+    )
+    breaker: str | None = Field(
+        default=None, description="Name of the breaker; no flow uses it yet."
+    )
     uuid: Annotated[str, AfterValidator(_uuid)] | None = Field(
-        default=None, description="The asset's UUID; made from its name where absent."
+        default=None, description="The asset's UUID; no flow uses it yet."
     )
 
 
 class Mqtt(_Model):
     """The MQTT server that the Sparkplug publisher uses."""
 
-    host: Annotated[str, Field(min_length=1)] = Field(description="Server.")
+    host: Annotated[str, Field(min_length=1)] = Field(
+        description="Address or name of the server."
+    )
     port: Port = Field(default=1883, description="TCP port.")
     group: Annotated[str, AfterValidator(_part)] = Field(
         default="pm500", description="Sparkplug group id."

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 from pathlib import Path
 
-import structlog
 import typer
 
 from connectors.log.contract import LogError
 from connectors.log.embedded import EmbeddedLog
 from dataflows.commands.options import use_site
+from dataflows.logs import warnings_only
 from dataflows.site import SiteError, load_site
 
 __all__ = ["open_site_log"]
@@ -23,10 +21,7 @@ def open_site_log(path: Path) -> EmbeddedLog:
     Exit code 2 where the site has mistakes, 1 where there is no log. Standard output
     is the command's own: warnings go to standard error.
     """
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    warnings_only()
     use_site(path)
     try:
         site = load_site(path)

@@ -14,6 +14,7 @@ from connectors.log.contract import EVENTS, LogError
 from connectors.log.embedded import EmbeddedLog
 from connectors.log.schemas import publish_schemas
 from connectors.polling.plan import MeterPlan
+from dataflows.logs import warnings_only
 from dataflows.meters import meter_plans, poll_settings
 from dataflows.runtime import hold_name
 from dataflows.site import Meter, Site
@@ -29,6 +30,7 @@ def probe_site(site: Site, *, with_modbus: bool) -> bool:
     Polling must not run meanwhile: a meter has one client at a time, and Modbus
     silences its EtherNet/IP.
     """
+    warnings_only()
     hold_name(site, "acquire")
     record = CommissioningRecord(site.commissioning_path)
     plans = meter_plans(site, record)

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from dataflows.ledger import Summary
 
@@ -110,9 +111,17 @@ def short_path(path: Path) -> str:
 
 def count_archive(folder: Path) -> ArchiveCount:
     """Count the rows of all frame tables by polars, in a process of its own."""
+    # polars 2.1 does not find the files of a table below a folder such as `my plant`.
+    escaped = quote(str(folder.absolute())) != str(folder.absolute())
+    imports = "polars as pl, glob" + (", deltalake" if escaped else "")
+    scan = (
+        "pl.scan_pyarrow_dataset(deltalake.DeltaTable(p).to_pyarrow_dataset())"
+        if escaped
+        else "pl.scan_delta(p)"
+    )
     code = (
-        "import polars as pl, glob; "
-        "t = pl.concat([pl.scan_delta(p).select('status', table=pl.lit(p.split('/')[-1]))"
+        f"import {imports}; "
+        f"t = pl.concat([{scan}.select('status', table=pl.lit(p.split('/')[-1]))"
         f" for p in glob.glob({short_path(folder / 'frames' / '*')!r})])"
         ".group_by('table').agg(rows=pl.len(), failed=(pl.col('status') > 0).sum())"
         ".sort('rows').collect(); print(t); print(t['rows'].sum())"

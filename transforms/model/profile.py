@@ -50,33 +50,51 @@ def _pattern(text: str) -> str:
 class Limits(_Model):
     """The polling budget of one device."""
 
-    minimum_period_seconds: Annotated[float, Field(gt=0)]
-    requests_per_second: Annotated[float, Field(gt=0)]
-    connections: Annotated[int, Field(ge=1)] = 1
+    minimum_period_seconds: Annotated[float, Field(gt=0)] = Field(
+        description="No group may be polled more often."
+    )
+    requests_per_second: Annotated[float, Field(gt=0)] = Field(
+        description="Most requests that the device is asked to answer."
+    )
+    connections: Annotated[int, Field(ge=1)] = Field(
+        default=1, description="Connections that the device allows; pm500 takes one."
+    )
 
 
 class EthernetIp(_Model):
     """Identity over CIP: a device is accepted only if all four match."""
 
-    port: Word = 44818
-    vendor: Word
-    device_type: Word
-    product_name: str
-    product_codes: tuple[Word, ...]
+    port: Word = Field(default=44818, description="TCP port.")
+    vendor: Word = Field(description="Vendor id of the Identity object.")
+    device_type: Word = Field(description="Device type of the Identity object.")
+    product_name: str = Field(description="Product name, exactly.")
+    product_codes: tuple[Word, ...] = Field(description="Product codes, any of them.")
 
 
 class Location(_Model):
     """Where a value stands, and how sure that is (documented or inferred)."""
 
-    type: WireType
-    bit: Annotated[int, Field(ge=0, le=15)] = 0
-    length: Annotated[int, Field(ge=1, le=64)] = 1
-    scale: Annotated[float, Field(gt=0)] | None = None
+    type: WireType = Field(description="How the value stands on the wire.")
+    bit: Annotated[int, Field(ge=0, le=15)] = Field(
+        default=0, description="Which bit of the word; for `bit` only."
+    )
+    length: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=1, description="Words of the text; for `text` only."
+    )
+    scale: Annotated[float, Field(gt=0)] | None = Field(
+        default=None,
+        description="Raw units per unit here; the point's own where absent.",
+    )
     status: Literal[
         "documented", "documented (2nd hand)", "inferred", "tested", "unknown"
-    ]
-    level: Literal["high", "medium-high", "medium", "low"] | None = None
-    source: Annotated[str, Field(min_length=1)]
+    ] = Field(description="How the place is known.")
+    level: Literal["high", "medium-high", "medium", "low"] | None = Field(
+        default=None,
+        description="How sure that is; with `inferred`, and only with it.",
+    )
+    source: Annotated[str, Field(min_length=1)] = Field(
+        description="Where it is said: a manual's page or a project."
+    )
 
     @property
     def size(self) -> int:
@@ -92,40 +110,50 @@ class Location(_Model):
 class AssemblyLocation(Location):
     """A value in attribute 3 of an Assembly instance, at a byte offset."""
 
-    instance: Word
-    offset: Annotated[int, Field(ge=0)]
+    instance: Word = Field(description="Assembly instance.")
+    offset: Annotated[int, Field(ge=0)] = Field(
+        description="Byte offset in the assembly's data."
+    )
 
 
 class RegisterLocation(Location):
     """A value in Modbus registers, at a wire address."""
 
-    address: Word
+    address: Word = Field(description="First register, counted from 0.")
 
 
 class AssemblyBlock(_Model):
     """One Get_Attribute_Single of an Assembly's data: ``size`` bytes, checked."""
 
-    instance: Word
-    size: Annotated[int, Field(ge=1, le=500)]
+    instance: Word = Field(description="Assembly instance.")
+    size: Annotated[int, Field(ge=1, le=500)] = Field(
+        description="Bytes of its data, exactly."
+    )
 
 
 class RegisterBlock(_Model):
     """One Modbus read: ``count`` registers from the wire address."""
 
-    address: Word
-    count: Annotated[int, Field(ge=1, le=125)]
+    address: Word = Field(description="First register, counted from 0.")
+    count: Annotated[int, Field(ge=1, le=125)] = Field(description="Registers.")
 
 
 class Expectation(_Model):
     """What a Modbus meter of this profile must answer, or it is a foreign device."""
 
-    address: Word
-    type: WireType
-    length: Annotated[int, Field(ge=1, le=64)] = 1
-    pattern: Annotated[str, AfterValidator(_pattern)] | None = None
-    low: float | None = None
-    high: float | None = None
-    source: Annotated[str, Field(min_length=1)]
+    address: Word = Field(description="First register, counted from 0.")
+    type: WireType = Field(description="How the value stands on the wire.")
+    length: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=1, description="Words of the text; for `text` only."
+    )
+    pattern: Annotated[str, AfterValidator(_pattern)] | None = Field(
+        default=None, description="Regular expression that a text must match whole."
+    )
+    low: float | None = Field(default=None, description="Smallest number, raw.")
+    high: float | None = Field(default=None, description="Largest number, raw.")
+    source: Annotated[str, Field(min_length=1)] = Field(
+        description="Where it is said: a manual's page or a project."
+    )
 
     @property
     def count(self) -> int:
@@ -136,14 +164,27 @@ class Expectation(_Model):
 class Modbus(_Model):
     """How the meter speaks Modbus TCP."""
 
-    port: Word = 502
-    unit: Annotated[int, Field(ge=0, le=255)] = 1
-    function: Literal[3, 4] = 4
-    word_order: WordOrder
-    max_registers: Annotated[int, Field(ge=1, le=125)] = 125
-    forbidden: tuple[Word, ...] = ()
-    suspends_ethernet_ip: bool = False
-    identity: tuple[Expectation, ...]
+    port: Word = Field(default=502, description="TCP port.")
+    unit: Annotated[int, Field(ge=0, le=255)] = Field(default=1, description="Unit id.")
+    function: Literal[3, 4] = Field(
+        default=4, description="3 reads holding registers, 4 input registers."
+    )
+    word_order: WordOrder = Field(
+        description="`little`: the least significant word stands first."
+    )
+    max_registers: Annotated[int, Field(ge=1, le=125)] = Field(
+        default=125, description="Most registers of one read."
+    )
+    forbidden: tuple[Word, ...] = Field(
+        default=(), description="Registers that are never read, such as a password."
+    )
+    suspends_ethernet_ip: bool = Field(
+        default=False,
+        description="Whether an open Modbus session silences EtherNet/IP.",
+    )
+    identity: tuple[Expectation, ...] = Field(
+        description="What the meter must answer, or it is a foreign device."
+    )
 
 
 class Point(_Model):
@@ -152,11 +193,17 @@ class Point(_Model):
     A location's own ``scale`` wins over the point's: Modbus counters are Wh, CIP's kWh.
     """
 
-    quantity: str
-    scale: Annotated[float, Field(gt=0)] = 1.0
-    enabled: bool = True
-    ethernet_ip: AssemblyLocation | None = None
-    modbus: RegisterLocation | None = None
+    quantity: str = Field(description="A name of the table of quantities.")
+    scale: Annotated[float, Field(gt=0)] = Field(
+        default=1.0, description="Raw units per unit: 1000 where W become kW."
+    )
+    enabled: bool = Field(default=True, description="Whether it stands in the frame.")
+    ethernet_ip: AssemblyLocation | None = Field(
+        default=None, description="Its place by EtherNet/IP."
+    )
+    modbus: RegisterLocation | None = Field(
+        default=None, description="Its place by Modbus."
+    )
 
     def at(self, protocol: Protocol) -> AssemblyLocation | RegisterLocation | None:
         """Its place by this protocol."""
@@ -171,11 +218,21 @@ class Point(_Model):
 class Group(_Model):
     """Readings polled together: the unit of a slot and of a frame."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z_]*$")]
-    period_seconds: Annotated[float, Field(gt=0)]
-    ethernet_ip: tuple[AssemblyBlock, ...] = ()
-    modbus: tuple[RegisterBlock, ...] = ()
-    point: tuple[Point, ...]
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z_]*$")] = Field(
+        description="Name of the group, of its slots and of its archive table."
+    )
+    period_seconds: Annotated[float, Field(gt=0)] = Field(
+        description="Period, unless the site says another."
+    )
+    ethernet_ip: tuple[AssemblyBlock, ...] = Field(
+        default=(), description="Assemblies to read, one request each."
+    )
+    modbus: tuple[RegisterBlock, ...] = Field(
+        default=(), description="Registers to read, one request a block."
+    )
+    point: tuple[Point, ...] = Field(
+        description="The readings, in the order of the frame."
+    )
 
     @property
     def points(self) -> tuple[Point, ...]:
@@ -190,32 +247,57 @@ class Group(_Model):
 class DescriptionPoint(_Model):
     """One thing that a meter says of itself."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z][A-Za-z]*$")]
-    ethernet_ip: AssemblyLocation | None = None
-    modbus: RegisterLocation | None = None
+    name: Annotated[str, Field(pattern=r"^[a-z][A-Za-z]*$")] = Field(
+        description="Its name in events and in the commissioning record."
+    )
+    ethernet_ip: AssemblyLocation | None = Field(
+        default=None, description="Its place by EtherNet/IP."
+    )
+    modbus: RegisterLocation | None = Field(
+        default=None, description="Its place by Modbus."
+    )
 
 
 class Description(_Model):
     """What a meter says of itself: read at connect and hourly."""
 
-    ethernet_ip: tuple[AssemblyBlock, ...] = ()
-    modbus: tuple[RegisterBlock, ...] = ()
-    point: tuple[DescriptionPoint, ...] = ()
+    ethernet_ip: tuple[AssemblyBlock, ...] = Field(
+        default=(), description="Assemblies to read, one request each."
+    )
+    modbus: tuple[RegisterBlock, ...] = Field(
+        default=(), description="Registers to read, one request a block."
+    )
+    point: tuple[DescriptionPoint, ...] = Field(
+        default=(), description="What stands in them."
+    )
 
 
 class Profile(_Model):
     """One meter model."""
 
     # Single underscores inside: the schema's name parts profile and group by two.
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$")]
-    version: Annotated[int, Field(ge=1)]
-    title: str
-    limits: Limits
-    ethernet_ip: EthernetIp | None = None
-    modbus: Modbus | None = None
-    energy_high_multiplier: Annotated[float, Field(gt=0)] = 1e6
-    group: tuple[Group, ...]
-    description: Description = Description()
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$")] = Field(
+        description="Name of the profile: the file's own, without `.toml`."
+    )
+    version: Annotated[int, Field(ge=1)] = Field(
+        description="Grows with every change of meaning; checks have to be made again."
+    )
+    title: str = Field(description="Maker and model.")
+    limits: Limits = Field(description="The polling budget of one device.")
+    ethernet_ip: EthernetIp | None = Field(
+        default=None, description="Present where the meter speaks EtherNet/IP."
+    )
+    modbus: Modbus | None = Field(
+        default=None, description="Present where the meter speaks Modbus TCP."
+    )
+    energy_high_multiplier: Annotated[float, Field(gt=0)] = Field(
+        default=1e6,
+        description="Weight of the high part of a `real_pair`, until it is checked.",
+    )
+    group: tuple[Group, ...] = Field(description="What is polled together.")
+    description: Description = Field(
+        default=Description(), description="What a meter says of itself."
+    )
 
     def group_named(self, name: str) -> Group:
         """The group; KeyError where the profile has none of that name."""
