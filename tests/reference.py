@@ -322,10 +322,10 @@ _STATUS: Mapping[Status, str] = {
     Status.OK: "Every request was answered.",
     Status.PARTIAL: "Some requests were answered: their readings are kept. The ledger "
     "counts it as failed.",
-    Status.TIMEOUT: "No answer within `poll.timeout_seconds`.",
+    Status.TIMEOUT: "A request was not answered within `poll.timeout_seconds`.",
     Status.REFUSED: "The meter refused the connection.",
-    Status.UNREACHABLE: "No way to its address.",
-    Status.CLOSED: "The meter closed the connection.",
+    Status.UNREACHABLE: "No way to its address, or no connection in that time.",
+    Status.CLOSED: "The connection was closed or reset.",
     Status.CIP_ERROR: "EtherNet/IP answered with an error status.",
     Status.MODBUS_EXCEPTION: "Modbus answered with an exception.",
     Status.MALFORMED: "The answer was cut, too long, or no answer at all.",

@@ -19,8 +19,10 @@ from pathlib import Path
 import psutil
 
 from tests.benchmarks.result import Result
+from tests.integration.frames import logged_frames
 from tests.kit import Plant, until
 from tests.simulated import SimulatorProcess, addresses
+from transforms.model.quality import Status
 
 _GROUPS = {"realtime": 1, "energy": 10, "demand": 60, "maximum": 60, "status": 1}
 
@@ -66,9 +68,20 @@ def _acquire(
     try:
         flow = plant.start("run", "acquire")
         until(lambda: "flow_started" in flow.text(), "acquire runs")
-        return _cpu_share(flow.pid, window)
+        share = _cpu_share(flow.pid, window)
+        assert flow.stop() == 0
+        _check(plant, count, window)
+        return share
     finally:
         plant.close()
+
+
+def _check(plant: Plant, count: int, window: float) -> None:
+    """A figure counts only if every slot was polled, and nearly all of them well."""
+    frames = list(logged_frames(plant.log_path))
+    well = sum(frame.status is Status.OK for frame in frames)
+    assert len(frames) > 2 * count * window, f"only {len(frames)} frames"
+    assert well > 0.99 * len(frames), f"only {well} of {len(frames)} are good"
 
 
 def _bare(simulator: SimulatorProcess, count: int, window: float) -> float:
