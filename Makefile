@@ -3,8 +3,8 @@ SHELL := /bin/bash
 PYTHON_IN := .venv/bin/python
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check lint types format services services-stop bench clean \
-  ready ready-dev get-services
+.PHONY: help demo test check lint types format docs services services-stop bench \
+  clean ready ready-dev get-services
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 16
@@ -32,6 +32,9 @@ types: ready-dev ## mypy --strict
 format: ready-dev ## mend what ruff can mend, and format
 	@$(PYTHON_IN) -m ruff check --fix-only
 	@$(PYTHON_IN) -m ruff format
+
+docs: ready-dev ## make the generated parts of README.md and docs/ anew
+	@$(PYTHON_IN) -m tests.reference
 
 services: ## get and start the servers on loopback (mosquitto)
 	@deploy/services.sh start

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable
 
 from connectors.link import LinkError
@@ -17,7 +16,7 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def open_stream(host: str, port: int, timeout_seconds: float) -> Streams:
-    """Connect by TCP without Nagle's delay; LinkError says why it failed."""
+    """Connect by TCP; LinkError says why it failed. Asyncio sets TCP_NODELAY."""
     where = f"{host}:{port}"
     try:
         async with asyncio.timeout(timeout_seconds):
@@ -28,10 +27,8 @@ async def open_stream(host: str, port: int, timeout_seconds: float) -> Streams:
         raise LinkError(Status.REFUSED, f"{where} refused", True) from None
     except ConnectionResetError:
         raise LinkError(Status.CLOSED, f"{where} closed at once", True) from None
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a name that is none is a ValueError
         raise LinkError(Status.UNREACHABLE, f"{where}: {error}", True) from error
-    raw = writer.get_extra_info("socket")
-    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return reader, writer
 
 

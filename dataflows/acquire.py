@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
 
 import bytewax.operators as op
+import structlog
 from bytewax.dataflow import Dataflow
 
 from connectors.commissioning.record import CommissioningRecord
-from connectors.log.contract import EVENTS, FRAMES, Log
+from connectors.log.contract import EVENTS, FRAMES, Log, LogError
 from connectors.log.embedded import EmbeddedLog
+from connectors.log.last_slot import last_slot_us
 from connectors.log.retention import RetentionThread
 from connectors.log.schemas import publish_schemas
 from connectors.polling.source import PollSource
@@ -25,6 +28,8 @@ from transforms.model.outcome import Outcome
 from transforms.model.quality import Status
 
 __all__ = ["flow"]
+
+_STEPPED_BACK_US = 3_600_000_000
 
 Keyed = tuple[str, tuple[str, bytes]]
 Step = Callable[[list[Outcome | Event]], Iterable[Keyed]]
@@ -50,6 +55,7 @@ def flow() -> Dataflow:
     source = PollSource(
         plans,
         poll_settings(site),
+        not_before_us=_not_before_us(context),
         alive=partial(context.health.progress, "acquire"),
         metrics=context.metrics,
     )
@@ -59,6 +65,31 @@ def flow() -> Dataflow:
     events = op.flat_map_batch("events", polls, _events(context.metrics))
     op.output("events_log", events, _sink(context, EVENTS, prepare))
     return dataflow
+
+
+def _not_before_us(context: FlowContext) -> int:
+    """Polling starts after the log's last slot, so that no number is given twice.
+
+    That matters where the clock was stepped back while nothing polled. By more than an
+    hour it is the log's end that is wrong, and polling does not wait for it.
+    """
+    try:
+        log = context.open_log()
+        try:
+            latest = last_slot_us(log)
+        finally:
+            log.close()
+    except LogError as error:
+        structlog.get_logger().warning("log_end_not_read", reason=str(error))
+        return 0
+    ahead_us = latest - time.time_ns() // 1000
+    if ahead_us <= 0:
+        return 0
+    waits = ahead_us < _STEPPED_BACK_US
+    structlog.get_logger().error(
+        "clock_behind_log", seconds=round(ahead_us / 1e6, 1), polling_waits=waits
+    )
+    return latest if waits else 0
 
 
 def _sink(context: FlowContext, topic: str, prepare: Callable[[Log], None]) -> LogSink:
@@ -75,8 +106,8 @@ def _sink(context: FlowContext, topic: str, prepare: Callable[[Log], None]) -> L
 
 
 def _frames(assembler: Assembler, metrics: Metrics) -> Step:
-    names = {
-        (i, j): polled.group.name
+    polled_groups = {
+        (i, j): polled
         for i, meter in enumerate(assembler.meters)
         for j, polled in enumerate(meter.groups)
     }
@@ -88,7 +119,13 @@ def _frames(assembler: Assembler, metrics: Metrics) -> Step:
             if isinstance(item, Outcome):
                 frame = assembler.frame(item)
                 out.append((frame.asset, (frame.asset, frame.value)))
-                counts[names[item.meter, item.group], item.status] += 1
+                polled = polled_groups[item.meter, item.group]
+                counts[polled.group.name, item.status] += 1
+                if item.received_us > item.sent_us:
+                    seconds = (item.received_us - item.sent_us) / 1e6
+                    metrics.observe(
+                        "pm500_poll_seconds", seconds, protocol=polled.protocol
+                    )
         for (group, status), amount in counts.items():
             metrics.count(
                 "pm500_frames_total", amount, group=group, status=status.label

@@ -85,7 +85,6 @@ METRICS: Mapping[str, Metric] = {
         help="Size of the archive's files.",
         buckets=(1e4, 1e5, 1e6, 4e6, 16e6, 64e6, 256e6),
     ),
-    "pm500_meters": _gauge("Meters, by state of their communication.", "state"),
     "pm500_events_total": _counter("Events, by kind.", "kind"),
 }
 

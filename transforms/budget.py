@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from transforms.model.profile import Profile
@@ -40,6 +40,7 @@ def plan(
         if planned.period_seconds < limits.minimum_period_seconds
     ]
     total = sum(planned.requests_per_second for planned in groups)
+    total += _switching(profile, groups)
     # Periods are decimal fractions: their sum may miss an exact limit by a rounding.
     if total > limits.requests_per_second * (1 + 1e-9):
         mistakes.append(
@@ -54,3 +55,15 @@ def plan(
         limit_per_second=limits.requests_per_second,
         mistakes=tuple(mistakes),
     )
+
+
+def _switching(profile: Profile, groups: Sequence[PlannedGroup]) -> float:
+    """Requests a second that going from one protocol to the other and back costs.
+
+    Each Modbus window begins with the identity registers, and EtherNet/IP after it
+    with a session and the identity.
+    """
+    if profile.modbus is None or len({group.protocol for group in groups}) < 2:
+        return 0.0
+    each = len(profile.modbus.identity) + 2
+    return sum(each / g.period_seconds for g in groups if g.protocol == "modbus")

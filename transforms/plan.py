@@ -9,7 +9,13 @@ from typing import Literal
 from transforms.model.profile import Group, Profile, Protocol
 from transforms.model.quantity import QUANTITIES
 
-__all__ = ["MeterProtocol", "PlannedGroup", "groups_of", "protocol_of"]
+__all__ = [
+    "MeterProtocol",
+    "PlannedGroup",
+    "counters_only",
+    "groups_of",
+    "protocol_of",
+]
 
 MeterProtocol = Literal["ethernet_ip", "modbus", "both"]
 
@@ -28,11 +34,7 @@ class PlannedGroup:
         return self.group.requests(self.protocol) / self.period_seconds
 
 
-def protocol_of(
-    profile: Profile,  # noqa: ARG001 - the seam where a profile may say it itself
-    group: Group,
-    meter_protocol: MeterProtocol,
-) -> Protocol:
+def protocol_of(group: Group, meter_protocol: MeterProtocol) -> Protocol:
     """The protocol that carries a group of a meter.
 
     ``both``: counters go by Modbus, where they are exact integers, all others by
@@ -40,7 +42,7 @@ def protocol_of(
     """
     if meter_protocol != "both":
         return meter_protocol
-    if not group.ethernet_ip or (group.modbus and _counters_only(group)):
+    if not group.ethernet_ip or (group.modbus and counters_only(group)):
         return "modbus"
     return "ethernet_ip"
 
@@ -63,7 +65,7 @@ def groups_of(
     for group in profile.group:
         if configured is not None and group.name not in configured:
             continue
-        protocol = protocol_of(profile, group, meter_protocol)
+        protocol = protocol_of(group, meter_protocol)
         if not group.requests(protocol):
             if configured is not None:
                 raise ValueError(f"{protocol} cannot carry group {group.name}")
@@ -75,5 +77,6 @@ def groups_of(
     return tuple(planned)
 
 
-def _counters_only(group: Group) -> bool:
+def counters_only(group: Group) -> bool:
+    """Whether every reading of a group is a counter."""
     return all(QUANTITIES[point.quantity].kind == "counter" for point in group.points)

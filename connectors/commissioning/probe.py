@@ -22,7 +22,8 @@ from transforms.model.metrics import NO_METRICS
 from transforms.model.outcome import Meaning
 from transforms.model.profile import Group, Profile, Protocol
 from transforms.model.quality import Quality
-from transforms.plausibility import energy_radix, implausible
+from transforms.plan import counters_only
+from transforms.plausibility import energy_radix, implausible, loaded
 from transforms.readings import GroupReader
 
 __all__ = ["Check", "probe"]
@@ -37,6 +38,7 @@ class Check:
     findings: list[str] = field(default_factory=list)
     serials: list[str] = field(default_factory=list)
     description: dict[str, str] = field(default_factory=dict)
+    reached: bool = False
     radix: float | None = None
 
     @property
@@ -71,6 +73,7 @@ async def probe(
         try:
             identity = await link.connect()
             check.serials.append(identity.serial)
+            check.reached = True
             named = f"{identity.product} code {identity.code}".strip()
             told = f"{named} revision {identity.revision} serial {identity.serial}"
             check.facts.append(f"{protocol}: {told}")
@@ -124,7 +127,9 @@ async def _plausible(
     link: Link, profile: Profile, protocol: Protocol, check: Check
 ) -> None:
     """Hold one set of live readings to physics: a wrong member order shows."""
-    group = profile.group_named("realtime")
+    group = _live_group(profile)
+    if group is None:
+        return
     blocks = await _read(link, group, protocol)
     system = system_of(check.description)
     reader = GroupReader(profile, group, protocol, Meaning(True, system))
@@ -139,8 +144,20 @@ async def _plausible(
         if q >= Quality.BAD_NO_VALUE and q != Quality.BAD_NOT_IN_SYSTEM
     ]
     check.findings += lost
-    if not wrong and not lost:
+    if not wrong and not lost and not loaded(readings):
+        check.findings.append(
+            f"{protocol}: no load, so the order of the powers is not shown: check again"
+        )
+    elif not wrong and not lost:
         check.facts.append(f"{protocol}: {len(readings)} live readings are plausible")
+
+
+def _live_group(profile: Profile) -> Group | None:
+    """The group that has the powers of the moment."""
+    for group in profile.group:
+        if any(point.quantity == "realPower" for point in group.points):
+            return group
+    return None
 
 
 async def _pairs(link: Link, profile: Profile) -> dict[str, tuple[float, float]]:
@@ -168,7 +185,7 @@ async def _pairs(link: Link, profile: Profile) -> dict[str, tuple[float, float]]
 
 async def _counters(link: Link, profile: Profile) -> dict[str, float]:
     """The counters by Modbus, in kWh and kvarh."""
-    group = next((g for g in profile.group if g.name == "energy" and g.modbus), None)
+    group = next((g for g in profile.group if g.modbus and counters_only(g)), None)
     if group is None:
         return {}
     blocks = await _read(link, group, "modbus")

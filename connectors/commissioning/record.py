@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import structlog
@@ -42,6 +42,7 @@ class CommissioningRecord:
         self._path = path
         self._stamp: tuple[int, int] | None = None
         self._entries: dict[str, Entry] = {}
+        self._damaged = False
 
     def entry(self, asset: str) -> Entry | None:
         """The asset's last check; None where there was none."""
@@ -64,9 +65,34 @@ class CommissioningRecord:
             return Meaning()
         return Meaning(True, entry.system, entry.energy_high_multiplier)
 
+    def completed(self, asset: str, entry: Entry) -> Entry:
+        """A check with what an earlier one of the same device showed and it did not ask.
+
+        A later check without Modbus must not take the radix away.
+        """
+        before = self.entry(asset)
+        if (
+            before is None
+            or not set(before.serials) & set(entry.serials)
+            or before.profile != entry.profile
+            or before.profile_version != entry.profile_version
+        ):
+            return entry
+        return replace(
+            entry,
+            serials=tuple(dict.fromkeys(entry.serials + before.serials)),
+            firmware=entry.firmware or before.firmware,
+            system=entry.system or before.system,
+            energy_high_multiplier=entry.energy_high_multiplier
+            or before.energy_high_multiplier,
+        )
+
     def store(self, asset: str, entry: Entry) -> None:
-        """Keep a check; the file is replaced whole."""
+        """Keep a check; the file is replaced whole, a damaged one is put aside."""
         self._refresh()
+        if self._damaged:
+            self._path.replace(self._path.with_suffix(".damaged"))
+            self._damaged = False
         self._entries[asset] = entry
         text = json.dumps(
             {name: asdict(kept) for name, kept in sorted(self._entries.items())},
@@ -83,7 +109,7 @@ class CommissioningRecord:
     def _refresh(self) -> None:
         try:
             status = self._path.stat()
-        except FileNotFoundError:
+        except OSError:
             self._entries, self._stamp = {}, None
             return
         stamp = (status.st_mtime_ns, status.st_ino)
@@ -101,7 +127,9 @@ class CommissioningRecord:
                 )
                 for name, entry in raw.items()
             }
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            self._damaged = False
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            self._damaged = True
             structlog.get_logger().error(
                 "commissioning_record_unreadable",
                 path=str(self._path),

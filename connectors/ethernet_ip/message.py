@@ -41,6 +41,7 @@ _HEAD = struct.Struct("<HHII")
 _LENGTH = struct.Struct("<H")
 _HANDLE = struct.Struct("<I")
 _REGISTER_SESSION = 0x65
+_LEAST_ANSWER = 44  # with service, status and no data
 _ANSWERS = (b"\x65\x00", b"\x6f\x00")
 # Two items: a null address, then unconnected data (its length follows).
 _ITEMS = bytes.fromhex("020000000000b200")
@@ -78,7 +79,9 @@ class Request:
         """The attribute's data; LinkError where the meter gave none."""
         # What nearly every answer is: the response class would take as long again.
         if (
-            answer[2:12] == _LENGTH.pack(len(answer) - 24) + self._session_no_status
+            len(answer) >= _LEAST_ANSWER
+            and answer[:2] == _ANSWERS[1]
+            and answer[2:12] == _LENGTH.pack(len(answer) - 24) + self._session_no_status
             and answer[30:38] == _ITEMS
             and answer[38:40] == _LENGTH.pack(len(answer) - 40)
             and answer[40:44] == self._success

@@ -77,9 +77,9 @@ def registers_of(
         raise LinkError(Status.MALFORMED, f"{what}: {error}", True) from error
     if pdu is None or used != len(answer):
         raise LinkError(Status.MALFORMED, f"{what}: no whole answer", True)
-    if pdu.isError():
+    # The highest bit marks an exception of the function that was asked.
+    if pdu.function_code & 0x7F == function and pdu.isError():
         raise _exception(pdu, what)
-    # Unit and function are checked, then the byte count against what was asked.
     if pdu.function_code != function:
         text = f"{what}: function {pdu.function_code}"
         raise LinkError(Status.MALFORMED, text, True)

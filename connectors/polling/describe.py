@@ -11,6 +11,7 @@ from transforms.model.profile import Protocol
 __all__ = ["Describer", "read_description"]
 
 _HOUR_US = 3_600_000_000
+_RETRY_US = 60_000_000
 
 
 async def read_description(
@@ -33,17 +34,18 @@ class Describer:
         self._next_us: dict[Protocol, int] = {}
         self.known: dict[str, str] = {}
 
-    def forget(self) -> None:
+    def forget(self, protocol: Protocol) -> None:
         """A new connection: the device may be another, so it is asked again."""
-        self._next_us.clear()
+        self._next_us.pop(protocol, None)
 
     async def read(self, link: Link, protocol: Protocol, now_us: int) -> Event | None:
         """The event of a first or changed description; None where nothing is new."""
         if now_us < self._next_us.get(protocol, 0):
             return None
-        # Set before asking: a meter without a description is not asked every second.
-        self._next_us[protocol] = now_us + _HOUR_US
+        # Set before asking: a meter that gives none is not asked in every round.
+        self._next_us[protocol] = now_us + _RETRY_US
         found = await read_description(link, self._meter, protocol)
+        self._next_us[protocol] = now_us + _HOUR_US
         changed = {k: v for k, v in found.items() if self.known.get(k, v) != v}
         first = any(name not in self.known for name in found)
         before = {f"{k}.before": self.known[k] for k in changed}

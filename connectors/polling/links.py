@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from connectors.ethernet_ip.link import EthernetIpLink
@@ -67,7 +68,10 @@ class Links:
         """Have this protocol's link up; its identity where it was opened just now."""
         if self._open == protocol:
             return None
-        self.close()
+        if self._open is not None:
+            self.close()
+            # The loop closes the socket in its next turn, and only then is it free.
+            await asyncio.sleep(0)
         identity = await self._links[protocol].connect()
         self._open = protocol
         return identity

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
 from connectors.link import Block, LinkError
-from connectors.polling.backoff import Backoff
 from connectors.polling.describe import Describer
 from connectors.polling.links import Links
 from connectors.polling.plan import MeterPlan, PollSettings
 from connectors.polling.schedule import Slots
+from connectors.polling.way import Way
+from connectors.polling.window import ModbusWindow
 from transforms.assemble import PolledGroup
 from transforms.codec.records import Event
 from transforms.model.metrics import Metrics
@@ -24,6 +25,8 @@ __all__ = ["MeterPoller"]
 
 Emit = Callable[[Outcome | Event], None]
 
+_WELL = frozenset({Status.OK, Status.SUSPENDED})
+_NOT_OPENED = frozenset({Status.REFUSED, Status.UNREACHABLE})
 # How a meter looks from outside while its Modbus keeps EtherNet/IP quiet.
 _SILENCE = frozenset({Status.TIMEOUT, Status.REFUSED, Status.UNREACHABLE})
 # Time-outs in a row after which a link is given up, and asked for anew.
@@ -36,7 +39,11 @@ def _now_us() -> int:
 
 
 class MeterPoller:
-    """Polls one meter for ever; its troubles stay its own."""
+    """Polls one meter for ever; its troubles stay its own.
+
+    No slot at or before ``not_before_us`` is polled: its number has been given already,
+    by a process whose clock was ahead of ours.
+    """
 
     def __init__(
         self,
@@ -44,30 +51,28 @@ class MeterPoller:
         settings: PollSettings,
         emit: Emit,
         metrics: Metrics,
+        *,
+        not_before_us: int = 0,
         now_us: Callable[[], int] = _now_us,
     ) -> None:
         self._plan = plan
         self._emit = emit
         self._metrics = metrics
+        self._not_before_us = not_before_us
         self._now_us = now_us
         self._links = Links(plan, settings, metrics)
         self._describer = Describer(plan.polled)
-        self._backoff = Backoff(
-            plan.polled.asset,
-            round(settings.backoff_seconds * 1e6),
-            round(settings.backoff_maximum_seconds * 1e6),
-        )
-        self._grace_us = round(settings.suspension_grace_seconds * 1e6)
-        self._suspended_until_us = 0
-        self._timeouts = 0
+        self._ways = {
+            group.protocol: Way(plan.polled.asset, group.protocol, settings)
+            for group in plan.polled.groups
+        }
+        self._window = ModbusWindow(round(settings.suspension_grace_seconds * 1e6))
         self._meaning = UNCHECKED
-        self._last = Status.OK
-        self._missed = 0
         self._log = structlog.get_logger().bind(asset=plan.polled.asset)
 
     async def run(self) -> None:
         """Poll until cancelled."""
-        now = self._now_us()
+        now = max(self._now_us(), self._not_before_us)
         slots = [
             Slots(group.period_us, self._plan.stagger_us, now)
             for group in self._plan.polled.groups
@@ -98,7 +103,9 @@ class MeterPoller:
 
     async def _slot(self, index: int, group: PolledGroup, seq: int) -> None:
         now = self._now_us()
-        if self._backoff.waits(now):
+        way = self._ways[group.protocol]
+        if way.backoff.waits(now):
+            way.missed += 1
             self._nothing(index, group, seq, Status.BACKING_OFF)
             return
         blocks: list[bytes | None] = [None] * group.group.requests(group.protocol)
@@ -108,33 +115,36 @@ class MeterPoller:
             await self._read(group, blocks)
         except LinkError as error:
             status = self._trouble(error, group, blocks)
-        received = self._now_us()
-        self._told(status)
-        self._emit(
-            Outcome(
-                self._plan.index,
-                index,
-                seq,
-                seq * group.period_us,
-                now,
-                received,
-                status,
-                blocks,
-                self._meaning,
-            )
-        )
+        except Exception:  # noqa: BLE001
+            # Whatever one meter does must not end the polling of the others.
+            self._log.exception("poll_broke")
+            self._links.close()
+            way.backoff.failed(self._now_us())
+            status = Status.MALFORMED
+        self._told(way, status)
+        self._tell(index, group, seq, now, status, blocks)
         if group.protocol == "modbus" and self._shares_the_device():
             # pm500 suspends EtherNet/IP while a Modbus session is open: keep it short.
             await self._describe()
             self._links.close()
-            self._suspended_until_us = self._now_us() + self._grace_us
+            self._window.closed(self._now_us())
 
     async def _open(self, group: PolledGroup) -> None:
-        identity = await self._links.open(group.protocol)
+        by_modbus = group.protocol == "modbus"
+        try:
+            identity = await self._links.open(group.protocol)
+        except LinkError as error:
+            if by_modbus and error.status not in _NOT_OPENED:
+                self._window.opened()
+            raise
+        if by_modbus:
+            self._window.opened()
+        way = self._ways[group.protocol]
         if identity is not None:
             self._meaning = self._plan.meaning(identity.serial)
-            if not self._shares_the_device():
-                self._describer.forget()
+            if identity != way.identity or not self._shares_the_device():
+                self._describer.forget(group.protocol)
+            way.identity = identity
 
     async def _read(self, group: PolledGroup, blocks: list[bytes | None]) -> None:
         link = self._links.link(group.protocol)
@@ -147,14 +157,16 @@ class MeterPoller:
         for place, block in enumerate(wanted):
             try:
                 blocks[place] = await link.read(block)
-                self._timeouts = 0
+                self._ways[group.protocol].timeouts = 0
             except LinkError as error:
                 if error.lost or error.status is Status.TIMEOUT:
                     raise
                 trouble = trouble or error
+        self._ways[group.protocol].backoff.succeeded()
+        if group.protocol == "ethernet_ip":
+            self._window.ethernet_ip_answered()
         if trouble is not None:
             raise trouble
-        self._backoff.succeeded()
 
     def _trouble(
         self, error: LinkError, group: PolledGroup, blocks: list[bytes | None]
@@ -162,34 +174,36 @@ class MeterPoller:
         """What a failed slot is called, and what it does to the link."""
         now = self._now_us()
         status = error.status
+        way = self._ways[group.protocol]
         if status is Status.TIMEOUT:
-            self._timeouts += 1
-        suspended = group.protocol == "ethernet_ip" and now < self._suspended_until_us
-        gave_up = self._timeouts >= _PATIENCE
+            way.timeouts += 1
+        by_ethernet_ip = group.protocol == "ethernet_ip"
+        suspended = by_ethernet_ip and self._window.silences(now)
+        gave_up = way.timeouts >= _PATIENCE
         if error.lost or gave_up or self._links.open_protocol is None:
             self._links.close()
-            self._timeouts = 0
+            way.timeouts = 0
             if not suspended:
-                self._backoff.failed(now)
-        if status is Status.FOREIGN_DEVICE and self._last is not status:
+                way.backoff.failed(now)
+        if status is Status.FOREIGN_DEVICE and way.last is not status:
             self._event("foreign_device", "error", error.detail)
-        if self._last is Status.OK:
+        if suspended and status in _SILENCE:
+            status = Status.SUSPENDED
+        elif way.last in _WELL:
             self._log.warning("meter_lost", status=status.label, detail=error.detail)
         if any(block is not None for block in blocks):
             return Status.PARTIAL
-        if suspended and status in _SILENCE:
-            return Status.SUSPENDED
         return status
 
-    def _told(self, status: Status) -> None:
+    def _told(self, way: Way, status: Status) -> None:
         """Log changes, not repetitions."""
-        if status is Status.OK:
-            if self._last is not Status.OK:
-                self._log.info("meter_back", polls_missed=self._missed)
-            self._missed = 0
+        if status in _WELL:
+            if way.last not in _WELL:
+                self._log.info("meter_back", polls_missed=way.missed)
+            way.missed = 0
         else:
-            self._missed += 1
-        self._last = status
+            way.missed += 1
+        way.last = status
 
     def _shares_the_device(self) -> bool:
         """Whether this meter's Modbus and EtherNet/IP exclude each other."""
@@ -201,19 +215,28 @@ class MeterPoller:
         self, index: int, group: PolledGroup, seq: int, status: Status
     ) -> None:
         """The outcome of a slot in which nothing was sent."""
+        self._tell(index, group, seq, None, status, ())
+
+    def _tell(
+        self,
+        index: int,
+        group: PolledGroup,
+        seq: int,
+        sent_us: int | None,
+        status: Status,
+        blocks: Sequence[bytes | None],
+    ) -> None:
         now = self._now_us()
-        if status is Status.BACKING_OFF:
-            self._missed += 1
         self._emit(
             Outcome(
                 self._plan.index,
                 index,
                 seq,
                 seq * group.period_us,
-                now,
+                now if sent_us is None else sent_us,
                 now,
                 status,
-                (),
+                blocks,
                 self._meaning,
             )
         )
@@ -221,7 +244,7 @@ class MeterPoller:
     async def _describe(self) -> None:
         """Read what the meter says of itself, hourly and after each reconnect."""
         protocol = self._links.open_protocol
-        if protocol is None or self._backoff.waits(self._now_us()):
+        if protocol is None:
             return
         try:
             event = await self._describer.read(

@@ -6,6 +6,8 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import structlog
 
@@ -32,12 +34,14 @@ class PollingThread:
         plans: Sequence[MeterPlan],
         settings: PollSettings,
         *,
+        not_before_us: int = 0,
         queue_items: int = 200_000,
         metrics: Metrics = NO_METRICS,
     ) -> None:
         self._plans = plans
         self._settings = settings
         self._metrics = metrics
+        self._not_before_us = not_before_us
         self._most = queue_items
         self._queue: deque[Outcome | Event] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -49,20 +53,22 @@ class PollingThread:
     def start(self) -> None:
         """Start polling; returns when the loop runs."""
         self._thread.start()
-        self._ready.wait(10)
+        self._ready.wait()
 
     def stop(self) -> None:
         """Cancel all polls and wait until their links are closed."""
         if self._loop is not None and self._main is not None:
-            # A loop that has ended by itself is closed already.
-            if not self._loop.is_closed():
+            with suppress(RuntimeError):  # a loop that has ended by itself
                 self._loop.call_soon_threadsafe(self._main.cancel)
             self._thread.join(10)
 
     def take(self, most: int) -> list[Outcome | Event]:
         """Up to ``most`` waiting items, oldest first."""
-        queue = self._queue
-        return [queue.popleft() for _ in range(min(most, len(queue)))]
+        taken: list[Outcome | Event] = []
+        with suppress(IndexError):  # the loop may drop the last one meanwhile
+            while len(taken) < most:
+                taken.append(self._queue.popleft())
+        return taken
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -86,7 +92,16 @@ class PollingThread:
         self._loop = asyncio.get_running_loop()
         self._main = asyncio.current_task()
         self._ready.set()
+        # Names that do not resolve take a thread each and no time of the others.
+        workers = ThreadPoolExecutor(len(self._plans), "resolve")
+        self._loop.set_default_executor(workers)
         async with asyncio.TaskGroup() as group:
             for plan in self._plans:
-                poller = MeterPoller(plan, self._settings, self._emit, self._metrics)
+                poller = MeterPoller(
+                    plan,
+                    self._settings,
+                    self._emit,
+                    self._metrics,
+                    not_before_us=self._not_before_us,
+                )
                 group.create_task(poller.run(), name=plan.polled.asset)

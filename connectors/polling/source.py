@@ -68,8 +68,10 @@ class PollSource(FixedPartitionedSource[Outcome | Event, None]):
         settings: PollSettings,
         *,
         alive: Callable[[], None],
+        not_before_us: int = 0,
         metrics: Metrics = NO_METRICS,
     ) -> None:
+        self._not_before_us = not_before_us
         self._alive = alive
         self._plans = tuple(plans)
         self._settings = settings
@@ -81,5 +83,10 @@ class PollSource(FixedPartitionedSource[Outcome | Event, None]):
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> _Partition:
         """Start polling."""
-        thread = PollingThread(self._plans, self._settings, metrics=self._metrics)
+        thread = PollingThread(
+            self._plans,
+            self._settings,
+            not_before_us=self._not_before_us,
+            metrics=self._metrics,
+        )
         return _Partition(thread, self._metrics, self._alive)

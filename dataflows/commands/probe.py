@@ -37,8 +37,10 @@ def probe_site(site: Site, *, with_modbus: bool) -> bool:
     checks = asyncio.run(_all(site, plans, with_modbus=with_modbus))
     now = datetime.now(UTC)
     for plan, check in zip(plans, checks, strict=True):
-        record.store(check.asset, check.entry(plan.polled.profile, now))
-        typer.echo(f"\n{check.asset}  {'passed' if check.passed else 'FAILED'}")
+        entry = check.entry(plan.polled.profile, now)
+        if check.reached:
+            record.store(check.asset, record.completed(check.asset, entry))
+        typer.echo(f"\n{check.asset}  {_verdict(check)}")
         for fact in check.facts:
             typer.echo(f"  {fact}")
         for finding in check.findings:
@@ -46,6 +48,12 @@ def probe_site(site: Site, *, with_modbus: bool) -> bool:
     _tell(site, checks, now)
     typer.echo(f"\nrecorded in {site.commissioning_path}")
     return all(check.passed for check in checks)
+
+
+def _verdict(check: Check) -> str:
+    if not check.reached:
+        return "NOT REACHED: nothing is recorded, an earlier check stays"
+    return "passed" if check.passed else "FAILED"
 
 
 async def _all(

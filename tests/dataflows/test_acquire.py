@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,14 @@ import pytest
 
 from connectors.log.contract import EVENTS, FRAMES
 from connectors.log.embedded import EmbeddedLog
+from connectors.log.schemas import publish_schemas
+from connectors.profiles import load_profile
 from connectors.simulator import SimulatedMeter, Simulator, running_simulator
 from dataflows.instance import running
 from tests.connectors.log.tmpfs import fill, small_disk
 from tests.integration.frames import LoggedFrame, logged_frames
 from tests.kit import Plant, until
+from transforms.codec.frame import frame_schema
 from transforms.codec.records import Event, decode_record
 from transforms.model.quality import Quality
 
@@ -153,6 +157,32 @@ def test_a_recorded_check_clears_the_warning(
     # Modbus was not asked: the radix of the split counters was not shown.
     assert qualities(after, "energy") == {Quality.UNCERTAIN_NOT_COMMISSIONED}
     assert [e.kind for e in events_of(plant)].count("commissioned") == len(HOSTS)
+
+
+def test_a_clock_stepped_back_over_a_restart_gives_no_number_twice(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    plant = plant_in(tmp_path, simulator)
+    profile = load_profile("pm500")
+    schema = frame_schema(profile, profile.group_named("realtime"))
+    ahead = time.time_ns() // 1_000_000_000 * 4 + 20  # five seconds from now
+    slot = ahead * 250_000
+    log = EmbeddedLog(plant.log_path)
+    publish_schemas(log, [schema])
+    value = schema.encode(
+        ahead, 250_000, slot, slot, slot, 2, schema.no_value, schema.nothing
+    )
+    log.append(FRAMES, [("plant/hall/m0", value)])
+    log.close()
+    try:
+        flow = plant.start("run", "acquire")
+        until(lambda: written(plant) > 10, "frames")
+        assert flow.stop() == 0
+    finally:
+        plant.close()
+    assert "clock_behind_log" in flow.text()
+    later = [f.record.slot_us for f in frames_of(plant)[1:]]
+    assert min(later) > slot
 
 
 def test_polling_goes_on_while_the_disk_is_full(

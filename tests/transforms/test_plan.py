@@ -25,12 +25,12 @@ EM24 = load_profile("em24")
 def test_counters_go_by_modbus_when_both_are_spoken(
     group: str, meter_protocol: MeterProtocol, expected: Protocol
 ) -> None:
-    assert protocol_of(PM500, PM500.group_named(group), meter_protocol) == expected
+    assert protocol_of(PM500.group_named(group), meter_protocol) == expected
 
 
 def test_a_group_that_only_modbus_carries_goes_by_it() -> None:
     group = PM500.group_named("realtime").model_copy(update={"ethernet_ip": ()})
-    assert protocol_of(PM500, group, "both") == "modbus"
+    assert protocol_of(group, "both") == "modbus"
 
 
 def test_unconfigured_groups_are_those_the_protocol_can_carry() -> None:

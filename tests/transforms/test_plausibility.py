@@ -1,6 +1,6 @@
 """Physics as a check of the member order."""
 
-from transforms.plausibility import energy_radix, implausible
+from transforms.plausibility import energy_radix, implausible, loaded
 
 WELL = {
     "voltageAN": 230.0, "voltageBN": 230.0, "voltageCN": 230.0, "voltageLNAvg": 230.0,
@@ -17,14 +17,36 @@ def test_a_live_meter_is_plausible() -> None:
 
 def test_each_relation_that_fails_is_named() -> None:
     wrong = WELL | {"voltageLLAvg": 230.0, "frequency": 5.0, "powerFactor": 1.5}
-    wrong |= {"realPower": 60.0, "apparentPowerB": 9.0}
+    wrong |= {"realPower": 60.0, "apparentPowerB": 3.3}
     assert implausible(wrong, "3P.n") == [
         "V L-L / V L-N is 1.000, not about 1.732",
         "frequency is 5 Hz",
         "powerFactor is 1.5",
         "realPower is 60, its phases sum to 6",
-        "apparentPowerB is 9, V x I is 2.3",
+        "realPower is 60, |PF| x S is 10.35",
+        "apparentPowerB is 3.3, V x I is 2.3",
     ]
+
+
+def test_real_and_reactive_power_cannot_change_places() -> None:
+    swapped = WELL | {"realPower": 3.4, "realPowerA": 1.1, "realPowerB": 1.1}
+    swapped |= {"realPowerC": 1.2, "powerFactorA": 0.87}
+    assert implausible(swapped, "3P.n") == [
+        "realPowerA is 1.1, |PF| x S is 2.001",
+        "realPower is 3.4, |PF| x S is 6.003",
+    ]
+
+
+def test_a_total_that_is_one_phase_is_named() -> None:
+    assert implausible(WELL | {"apparentPower": 2.3}, "3P.n") == [
+        "apparentPower is 2.3, its phases sum to 6.9",
+        "realPower is 6, |PF| x S is 2.001",
+    ]
+
+
+def test_a_meter_without_load_shows_nothing_of_its_powers() -> None:
+    assert loaded(WELL)
+    assert not loaded(dict.fromkeys(WELL, 0.0) | {"frequency": 50.0})
 
 
 def test_a_three_wire_meter_is_not_held_to_line_to_neutral() -> None:

@@ -48,7 +48,7 @@ def _gauges() -> dict[str, tuple[str, float, float]]:
         table[f"realPower{phase}"] = ("kW", -1e6, 1e6)
         table[f"apparentPower{phase}"] = ("kVA", 0.0, 1e6)
         table[f"reactivePower{phase}"] = ("kvar", -1e6, 1e6)
-        table[f"powerFactor{phase}"] = ("", -1.0, 1.0)
+        table[f"powerFactor{phase}"] = ("", -1.001, 1.001)
     table["frequency"] = ("Hz", 0.0, 500.0)
     table["phaseSequence"] = ("", -10.0, 10.0)
     return table

@@ -15,6 +15,7 @@ from connectors.polling.plan import PollSettings
 from connectors.profiles import load_profile
 from connectors.simulator import Fault, SimulatedMeter, Simulator, running_simulator
 from tests.connectors.polling.polled import plan_for
+from tests.kit import until
 from transforms.model.outcome import Meaning
 from transforms.model.profile import Protocol
 
@@ -48,10 +49,15 @@ def check(
     return asyncio.run(probe(plan, PollSettings(timeout_seconds=1.0), protocols))
 
 
+def reached(simulator: Simulator, address: str) -> Check | None:
+    found = check(simulator, address, "ethernet_ip")
+    return found if found.reached else None
+
+
 def test_a_right_meter_passes_and_shows_its_radix(simulator: Simulator) -> None:
     found = check(simulator, WELL, "ethernet_ip", "modbus")
     assert found.findings == []
-    assert found.radix in (None, 1e6)
+    assert found.radix == 1e6
     assert "940000017" in found.serials
 
 
@@ -111,6 +117,40 @@ def test_a_passed_check_clears_the_warning_of_that_device_only(
     assert read.meaning("plant/hall/m2", profile, "940000000") == Meaning()
     newer = profile.model_copy(update={"version": 2})
     assert read.meaning("plant/hall/m1", newer, "940000000") == Meaning()
+
+
+def test_a_later_check_without_modbus_keeps_the_radix(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    profile = load_profile("pm500")
+    record = CommissioningRecord(tmp_path / "commissioning.json")
+    full = check(simulator, SMALL_RADIX, "ethernet_ip", "modbus")
+    record.store("plant/hall/m1", full.entry(profile, NOW))
+    # The meter's EtherNet/IP is still silent for a while after the Modbus session.
+    recovered = until(lambda: reached(simulator, SMALL_RADIX), "EtherNet/IP is back")
+    again = recovered.entry(profile, NOW)
+    assert again.energy_high_multiplier is None
+    assert record.completed("plant/hall/m1", again).energy_high_multiplier == 1e3
+    other = check(simulator, WELL, "ethernet_ip").entry(profile, NOW)
+    assert record.completed("plant/hall/m1", other) == other
+
+
+def test_an_assembly_of_another_size_fails(simulator: Simulator) -> None:
+    simulator.add_fault(
+        Fault(kind="wrong_length", meter="well", block=105, extra_bytes=-4)
+    )
+    found = check(simulator, WELL, "ethernet_ip")
+    assert not found.passed
+
+
+def test_a_damaged_record_is_put_aside_before_a_new_one_is_written(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "commissioning.json"
+    path.write_text('{"plant/hall/m1": {"passed"', "utf-8")
+    record = CommissioningRecord(path)
+    record.store("plant/hall/m2", Check(asset="m2").entry(load_profile("pm500"), NOW))
+    assert (tmp_path / "commissioning.damaged").read_text("utf-8").endswith('"passed"')
 
 
 def test_a_failed_check_clears_nothing(simulator: Simulator, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def plan_for(
                     protocol=p.protocol,
                     period_us=round(p.period_seconds * 1e6),
                 )
-                for p in planned
+                for p in sorted(planned, key=lambda p: p.protocol == "modbus")
             ),
         ),
         host=address,
