@@ -35,8 +35,11 @@ class Stage:
     mqtt_port: int | None
 
     def copy(self, folder: Path) -> Path:
-        """A copy in which a block may do what it likes, with deploy/ beside it."""
-        shutil.copytree(self.folder, folder)
+        """A copy in which a block may do what it likes, with deploy/ beside it.
+
+        Without the run files: they tell the ports of flows that have ended.
+        """
+        shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns("run"))
         folder.joinpath("deploy").symlink_to(ROOT / "deploy")
         return folder
 
