@@ -106,13 +106,19 @@ def facts_of_log(log: Log, asset: str = "*") -> dict[Key, Facts]:
 def facts_of_archive(folder: Path, asset: str = "*") -> dict[Key, Facts]:
     """All frames of the archive whose asset matches."""
     import pyarrow as pa
+    import pyarrow.fs as fs
     from deltalake import DeltaTable
 
     from sinks.archive.commit import table_names
 
     found: dict[Key, Facts] = {}
     for name in table_names(folder, "frames"):
-        dataset = DeltaTable(folder / name).to_pyarrow_dataset()
+        # Through Arrow's own file system: with the other one processes have been seen
+        # to abort at their end ("terminate called without an active exception").
+        place = fs.SubTreeFileSystem(
+            str((folder / name).absolute()), fs.LocalFileSystem()
+        )
+        dataset = DeltaTable(folder / name).to_pyarrow_dataset(filesystem=place)
         columns = ["site", "area", "asset", "seq", "period", "status"]
         table: Any = dataset.to_table(columns)
         keys = pa.compute.binary_join_element_wise(

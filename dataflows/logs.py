@@ -55,7 +55,12 @@ def configure_logs(flow: str, log_format: LogFormat = "auto") -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     render: list[Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=terminal)]
+        [
+            # Tracebacks in color take so long that other meters' polls would wait.
+            structlog.dev.ConsoleRenderer(
+                colors=terminal, exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
         if people
         else [
             structlog.processors.format_exc_info,

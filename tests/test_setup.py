@@ -90,7 +90,8 @@ def test_make_alone_lists_every_target(clone: Path) -> None:
         text=True,
     ).stdout
     assert [line.split()[0] for line in help_text.splitlines()] == [
-        "help", "demo", "test", "check", "lint", "types", "format", "services",
+        "help", "demo", "test", "check", "lint", "types", "format", "docs",
+        "services",
         "services-stop", "bench", "clean",
     ]  # fmt: skip
 

@@ -13,6 +13,7 @@ from pycomm3.packets.cip import (
     GenericUnconnectedResponsePacket,
 )
 from pycomm3.packets.ethernetip import RegisterSessionRequestPacket
+from pycomm3.packets.util import get_service_status
 
 from connectors.link import Identity, LinkError
 from connectors.readonly import (
@@ -91,12 +92,15 @@ class Request:
 
     def _why(self, answer: bytes) -> LinkError:
         """What is wrong with an answer, in the words of pycomm3."""
-        reply = GenericUnconnectedResponsePacket(self._packet, answer)
-        if reply.command_status:
-            text = f"{self.what}: encapsulation status {reply.command_status:#04x}"
+        if status := int.from_bytes(answer[8:12], "little"):
+            text = f"{self.what}: encapsulation status {status:#04x}"
             return LinkError(Status.CIP_ERROR, text, True)
+        if len(answer) < _LEAST_ANSWER:
+            return malformed(self.what, f"cut short: {answer.hex()}")
+        reply = GenericUnconnectedResponsePacket(self._packet, answer)
         if answer[40:41] == self._success[:1] and reply.service_status:
-            text = f"{self.what}: CIP {reply.service_status:#04x}, {reply.error}"
+            meaning = get_service_status(reply.service_status)
+            text = f"{self.what}: CIP {reply.service_status:#04x}, {meaning}"
             return LinkError(Status.CIP_ERROR, text, False)
         return malformed(self.what, f"not an answer to this request: {answer.hex()}")
 

@@ -113,9 +113,12 @@ def count_archive(folder: Path) -> ArchiveCount:
     """Count the rows of all frame tables by polars, in a process of its own."""
     # polars 2.1 does not find the files of a table below a folder such as `my plant`.
     escaped = quote(str(folder.absolute())) != str(folder.absolute())
-    imports = "polars as pl, glob" + (", deltalake" if escaped else "")
+    imports = "polars as pl, glob"
+    if escaped:
+        imports += ", os, deltalake, pyarrow.fs as fs"
     scan = (
-        "pl.scan_pyarrow_dataset(deltalake.DeltaTable(p).to_pyarrow_dataset())"
+        "pl.scan_pyarrow_dataset(deltalake.DeltaTable(p).to_pyarrow_dataset(filesystem="
+        "fs.SubTreeFileSystem(os.path.abspath(p), fs.LocalFileSystem())))"
         if escaped
         else "pl.scan_delta(p)"
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+import structlog
 
 from connectors.polling.partition import PollingThread
 from connectors.polling.plan import MeterPlan, PollSettings
@@ -318,6 +319,8 @@ def test_one_meters_strange_bytes_end_no_other_polling(
     def broken(_: str) -> Meaning:
         raise RuntimeError("a mistake of the program")
 
+    # As the flows have it: a traceback in color takes longer than a poll.
+    structlog.configure(processors=[structlog.processors.KeyValueRenderer()])
     plans[0] = replace(plans[0], meaning=broken)
     outcomes, _ = polled(plans, 12, Status.MALFORMED)
     assert {o.status for o in outcomes if o.meter == 1} == {Status.OK}
