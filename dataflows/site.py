@@ -34,6 +34,9 @@ __all__ = [
 
 MeterProtocol = Literal["ethernet_ip", "modbus", "both"]
 Port = Annotated[int, Field(ge=0, le=65535)]
+MeterPort = Annotated[int, Field(ge=1, le=65535)]
+# Each flow takes one port, from `observe.base_port` on; three more flows may come.
+_FLOWS = 6
 Positive = Annotated[float, Field(gt=0)]
 System = Literal["1P", "2P", "3P", "3P.1", "3P.2", "3P.n"]
 
@@ -57,6 +60,12 @@ def _zone(name: str) -> str:
     except (KeyError, ValueError, OSError):
         raise ValueError(f"{name!r} is no time zone of the IANA database") from None
     return name
+
+
+def _host(text: str) -> str:
+    if not text or "/" in text or any(letter.isspace() for letter in text):
+        raise ValueError(f"{text!r} must not be empty or hold space or '/'")
+    return text
 
 
 def _part(text: str) -> str:
@@ -127,17 +136,17 @@ class Meter(_Model):
 
     asset: str = Field(description="area/asset; the site's name comes before it.")
     profile: str = Field(default="pm500", description="A shipped meter model.")
-    host: Annotated[str, Field(min_length=1)] = Field(
+    host: Annotated[str, AfterValidator(_host)] = Field(
         description="IP address or name of the meter."
     )
     protocol: MeterProtocol = Field(
         default="ethernet_ip",
         description="both: power by EtherNet/IP, exact counters by Modbus.",
     )
-    ethernet_ip_port: Port | None = Field(
+    ethernet_ip_port: MeterPort | None = Field(
         default=None, description="TCP port; the profile's own where absent."
     )
-    modbus_port: Port | None = Field(
+    modbus_port: MeterPort | None = Field(
         default=None, description="TCP port; the profile's own where absent."
     )
     modbus_unit: Annotated[int, Field(ge=0, le=255)] | None = Field(
@@ -275,19 +284,21 @@ def load_site(path: Path) -> Site:
         site = Site.model_validate(raw | {"folder": path.absolute().parent})
     except ValidationError as error:
         mistakes += mistakes_of(error)
-    mistakes += _cross(raw)
+    mistakes += _cross(raw, path.absolute().parent)
     if site is None or mistakes:
         raise SiteError(path, mistakes)
     return site
 
 
-def _cross(raw: Mapping[str, Any]) -> Iterator[str]:
+def _cross(raw: Mapping[str, Any], folder: Path) -> Iterator[str]:
     """Mistakes between values; parts that are wrong by themselves are passed over."""
     section = raw.get("site")
     name = section.get("name") if isinstance(section, dict) else None
     if isinstance(name, str) and "." in name:
         yield f"site.name: {name!r} must not hold '.'"
+    yield from _resources(raw, folder)
     seen: dict[object, str] = {}
+    devices: dict[tuple[object, ...], str] = {}
     meters = raw.get("meter")
     for index, meter in enumerate(meters if isinstance(meters, list) else ()):
         if not isinstance(meter, dict):
@@ -305,7 +316,35 @@ def _cross(raw: Mapping[str, Any]) -> Iterator[str]:
             if asset in seen:
                 yield f"{where}.asset: {asset!r} stands already at {seen[asset]}"
             seen.setdefault(asset, where)
+        for device in _devices(meter):
+            if device in devices:
+                yield f"{where}.host: the same meter as {devices[device]}"
+                break
+            devices[device] = where
         yield from _meter(where, meter)
+
+
+def _devices(meter: Mapping[str, Any]) -> Iterator[tuple[object, ...]]:
+    """Where its connections go: one of them twice would count its energy twice."""
+    host, protocol = meter.get("host"), meter.get("protocol", "ethernet_ip")
+    if not isinstance(host, str):
+        return
+    if protocol in ("ethernet_ip", "both"):
+        yield "ethernet_ip", host, meter.get("ethernet_ip_port")
+    if protocol in ("modbus", "both"):
+        unit = meter.get("modbus_unit")
+        yield "modbus", host, meter.get("modbus_port"), unit
+
+
+def _resources(raw: Mapping[str, Any], folder: Path) -> Iterator[str]:
+    """Ports and files that the site asks for and cannot have."""
+    observe, mqtt = raw.get("observe"), raw.get("mqtt")
+    port = observe.get("base_port") if isinstance(observe, dict) else None
+    if isinstance(port, int) and 65535 - _FLOWS < port <= 65535:
+        yield f"observe.base_port: {port} leaves no port for each flow"
+    secret = mqtt.get("password_file") if isinstance(mqtt, dict) else None
+    if isinstance(secret, str) and not os.access(folder / secret, os.R_OK):
+        yield f"mqtt.password_file: {secret!r} cannot be read"
 
 
 def _meter(where: str, meter: Mapping[str, Any]) -> Iterator[str]:

@@ -39,6 +39,7 @@ class Check:
     serials: list[str] = field(default_factory=list)
     description: dict[str, str] = field(default_factory=dict)
     reached: bool = False
+    split: bool = False
     radix: float | None = None
 
     @property
@@ -88,6 +89,7 @@ async def probe(
             check.findings.append(f"{protocol}: {error}")
         finally:
             link.close()
+    check.split = bool(pairs)
     if pairs:
         _radix(pairs, exact, check)
     return check

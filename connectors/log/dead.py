@@ -8,7 +8,7 @@ one that its bytes were appended to their topic again.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import structlog
@@ -80,15 +80,17 @@ def letters(log: Log) -> dict[str, DeadLetter]:
     return found
 
 
-def replay(log: Log, letter: DeadLetter) -> int:
-    """Append the letter's record to its topic again, as it was; its new offset.
+def replay(log: Log, letters: Sequence[DeadLetter]) -> int:
+    """Append a record to its topic again, as it was, once; its new offset.
 
-    At least once: a crash between the record and the note of it leaves the letter as
-    not replayed.
+    ``letters`` are all that tell of this one record: each flow writes its own. At least
+    once: a crash between the record and the notes leaves them as not replayed.
     """
-    (offset,) = log.append(letter.topic, [(letter.key.decode(), letter.value)])
-    note = replace(letter, revision=letter.revision + 1, time=time.time_ns() // 1000)
-    log.append(DEAD, [(note.asset, note.encode())])
+    first = letters[0]
+    (offset,) = log.append(first.topic, [(first.key.decode(), first.value)])
+    now_us = time.time_ns() // 1000
+    notes = [replace(each, revision=each.revision + 1, time=now_us) for each in letters]
+    log.append(DEAD, [(note.asset, note.encode()) for note in notes])
     return offset
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -52,10 +53,11 @@ def dead(
                 raise typer.Exit(1)
             chosen = [found[each] for each in ids] if ids else list(found.values())
             if replay_them:
-                for letter in chosen if ids else _not_yet(chosen):
-                    offset = replay(log, letter)
-                    place = f"{letter.topic}-{letter.partition}@{offset}"
-                    typer.echo(f"{letter.id} replayed as {place}")
+                for same in _by_record(chosen if ids else _not_yet(chosen)):
+                    offset = replay(log, same)
+                    place = f"{same[0].topic}-{same[0].partition}@{offset}"
+                    told = ", ".join(letter.id for letter in same)
+                    typer.echo(f"{told} replayed as {place}")
                 return
         except LogError as error:
             typer.echo(str(error), err=True)
@@ -65,6 +67,15 @@ def dead(
             typer.echo(json.dumps(_json(letter)))
     else:
         _print(chosen)
+
+
+def _by_record(chosen: Sequence[DeadLetter]) -> list[list[DeadLetter]]:
+    """Letters of one record together: two flows may have failed on it."""
+    found: dict[tuple[str, int, int], list[DeadLetter]] = {}
+    for letter in chosen:
+        place = letter.topic, letter.partition, letter.offset
+        found.setdefault(place, []).append(letter)
+    return list(found.values())
 
 
 def _not_yet(chosen: list[DeadLetter]) -> list[DeadLetter]:

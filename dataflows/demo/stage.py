@@ -26,7 +26,7 @@ from dataflows.demo.plant import (
     site_toml,
 )
 from dataflows.demo.processes import Child, DemoError, Stopped
-from dataflows.demo.summary import Outcome, count_archive, short_path
+from dataflows.demo.summary import Outcome, count_archive, runnable, short_path
 from dataflows.demo.trouble import troubles
 from dataflows.instance import running
 from dataflows.ledger import summarize
@@ -266,7 +266,8 @@ class _Stage:
         return {
             "archive": short_path(site.archive_path),
             "log": f"{short_path(site.log_path)}  topic {FRAMES}",
-            "tail": f"pm500 tail --site {shlex.quote(short_path(self._site_path))}",
+            "tail": f"{runnable('pm500')} tail --site "
+            f"{shlex.quote(short_path(self._site_path))}",
             "mqtt": f"{self._mqtt}  {NAMESPACE}/{site.mqtt.group}/#{only}",
         }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from urllib.parse import quote
 
 from dataflows.ledger import Summary
 
-__all__ = ["ArchiveCount", "Outcome", "count_archive", "short_path"]
+__all__ = ["ArchiveCount", "Outcome", "count_archive", "runnable", "short_path"]
 
 _COUNT_SECONDS = 60.0
 
@@ -94,7 +95,7 @@ class Outcome:
         yield f"$ {self.archive.command}"
         yield self.archive.output
         yield ""
-        yield f"By meter: pm500 ledger --site {shlex.quote(short_path(self.site_path))}"
+        yield f"By meter: {runnable('pm500')} ledger --site {shlex.quote(short_path(self.site_path))}"
         for wrong in self.wrong:
             yield f"WRONG: {wrong}"
         if not self.wrong:
@@ -102,6 +103,15 @@ class Outcome:
                 f"It adds up: {sums.due} due = {sums.good} good + {failed} failed + "
                 f"{sums.missing} missing, and archive rows = frames."
             )
+
+
+def runnable(name: str) -> str:
+    """How a command of this environment is called from here."""
+    own = Path(sys.executable).parent / name
+    found = shutil.which(name)
+    if not own.exists() or (found and Path(found).absolute() == own):
+        return name
+    return shlex.quote(short_path(own))
 
 
 def short_path(path: Path) -> str:
@@ -130,7 +140,8 @@ def count_archive(folder: Path) -> ArchiveCount:
         ".sort('rows').collect(); print(t); print(t['rows'].sum())"
     )
     plain = not set('"$`\\!') & set(code)
-    command = f'python -c "{code}"' if plain else f"python -c {shlex.quote(code)}"
+    quoted = f'"{code}"' if plain else shlex.quote(code)
+    command = f"{runnable('python')} -c {quoted}"
     try:
         done = subprocess.run(  # noqa: S603 - our own line
             [sys.executable, "-c", code],

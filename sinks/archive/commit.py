@@ -40,10 +40,17 @@ class SecondWriter(Exception):  # noqa: N818 - it names what happened
 
 def table_names(folder: Path, root: str) -> list[str]:
     """The tables under a root, such as ``frames/realtime``, or the root itself."""
-    if (folder / root / "_delta_log").is_dir():
+    if _is_table(folder / root):
         return [root]
     found = (folder / root).glob("*/_delta_log")
-    return sorted(f"{root}/{path.parent.name}" for path in found)
+    return sorted(
+        f"{root}/{path.parent.name}" for path in found if _is_table(path.parent)
+    )
+
+
+def _is_table(path: Path) -> bool:
+    """Whether a table has been made here: a full disk leaves an empty log behind."""
+    return any((path / "_delta_log").glob("[0-9]*"))
 
 
 def position(
@@ -116,7 +123,7 @@ class Archive:
     def _introduce(self, name: str, rows: pa.Table | None, first: int) -> None:
         """Give a table its position before the first row, in its first commit."""
         path = self._folder / name
-        if not (path / "_delta_log").is_dir() and name not in self._own:
+        if not _is_table(path) and name not in self._own:
             assert rows is not None
             DeltaTable.create(
                 path,

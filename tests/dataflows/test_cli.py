@@ -108,7 +108,7 @@ def test_check_lists_all_mistakes_with_their_paths(tmp_path: Path) -> None:
     assert said.splitlines() == [
         f"{site}: 6 mistake(s)",
         "  site.time_zone: 'Mars/Olympus' is no time zone of the IANA database",
-        "  meter[1].host: String should have at least 1 character",
+        "  meter[1].host: '' must not be empty or hold space or '/'",
         "  meter[0].groups.nosuch: profile pm500 has no such group; it has: realtime, "
         "energy, demand, maximum, status",
         "  meter[0].groups: 15.00 requests/s is over the profile's limit of 10",

@@ -100,7 +100,7 @@ def test_every_mistake_of_a_site_is_listed_at_once(path: Path) -> None:
         "log.retention_hours: Input should be greater than 0",
         "log.retention_bytes: Input should be greater than or equal to 1000000",
         "poll.timeout: Extra inputs are not permitted",
-        "meter[1].host: String should have at least 1 character",
+        "meter[1].host: '' must not be empty or hold space or '/'",
         "meter[1].protocol: Input should be 'ethernet_ip', 'modbus' or 'both'",
         "meter[1].electrical_system: Input should be '1P', '2P', '3P', '3P.1', "
         "'3P.2' or '3P.n'",
@@ -239,6 +239,7 @@ def test_what_the_example_calls_a_default_is_the_default_and_right(
 
 def test_the_example_with_all_its_optional_settings_is_right(path: Path) -> None:
     path.write_text(re.sub(r"(?m)^# ([a-z_]+ = )", r"\1", EXAMPLE.read_text("utf-8")))
+    (path.parent / "mqtt.password").write_text("secret\n", "utf-8")
     site = load_site(path)
     assert site.meter[0].electrical_system == "3P.n"
     assert site.mqtt is not None
@@ -296,3 +297,44 @@ def _inline(value: Any) -> str:
             return repr(value)
         case _:
             return str(value.isoformat())
+
+
+def test_one_meter_under_two_names_is_a_mistake(path: Path) -> None:
+    path.write_text(
+        """
+        [site]
+        name = "plant"
+        [observe]
+        base_port = 65535
+        [mqtt]
+        host = "broker"
+        password_file = "nowhere"
+        [[meter]]
+        asset = "hall/m1"
+        host = "10.0.0.5"
+        [[meter]]
+        asset = "hall/m2"
+        host = "10.0.0.5"
+        protocol = "both"
+        [[meter]]
+        asset = "hall/m3"
+        profile = "em24"
+        host = "gateway"
+        protocol = "modbus"
+        modbus_unit = 1
+        [[meter]]
+        asset = "hall/m4"
+        profile = "em24"
+        host = "gateway"
+        protocol = "modbus"
+        modbus_unit = 2
+        """,
+        "utf-8",
+    )
+    with pytest.raises(SiteError) as raised:
+        load_site(path)
+    assert raised.value.mistakes == (
+        "observe.base_port: 65535 leaves no port for each flow",
+        "mqtt.password_file: 'nowhere' cannot be read",
+        "meter[1].host: the same meter as meter[0]",
+    )

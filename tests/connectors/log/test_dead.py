@@ -51,7 +51,7 @@ def test_a_replay_appends_the_same_bytes_and_marks_the_letter(
 ) -> None:
     bury_at(log, 1)
     (letter,) = letters(log).values()
-    assert replay(log, letter) == 3
+    assert replay(log, [letter]) == 3
     (again,) = log.read(FRAMES, 0, 3, 10)
     assert (again.key, again.value) == (ASSET, b"\xffbad")
     (marked,) = letters(log).values()

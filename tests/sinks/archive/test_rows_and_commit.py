@@ -447,3 +447,12 @@ def test_events_are_rows_of_their_own_table(tmp_path: Path) -> None:
     }
     assert (other["site"], other["area"], other["asset"]) == (None, "", "")
     assert "no event" in writer.buried[0][1]
+
+
+def test_what_a_full_disk_left_of_a_new_table_stops_nothing(tmp_path: Path) -> None:
+    log = make_log(tmp_path / "log.sqlite")
+    (tmp_path / "a" / "frames" / "realtime" / "_delta_log").mkdir(parents=True)
+    (tmp_path / "a" / "frames" / "status" / "_delta_log").mkdir(parents=True)
+    Writer(tmp_path / "a", log).roll(_append(log, frame(REALTIME, 8)))
+    assert _scan(tmp_path / "a").height == 1
+    assert Writer(tmp_path / "a", log) is not None
