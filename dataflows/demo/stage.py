@@ -215,7 +215,7 @@ class _Stage:
         lines = check.lines(None, _CHECK_SECONDS, _stopping)
         code = check.wait(_STOP_SECONDS)
         (self._logs / "check.txt").write_text("\n".join(lines) + "\n", "utf-8")
-        passed = sum(line.endswith("  passed") for line in lines)
+        passed = sum("  passed" in line for line in lines)
         late = ", ".join(meter.asset for meter in self._meters[len(known) :])
         more = f"; {late} is not: it stays uncertain" if late else ""
         self._tell("check", f"{passed} of {len(known)} meters commissioned{more}")

@@ -100,10 +100,10 @@ class Stage:
         meters: list[dict[str, object]] = [
             {
                 "asset": meter,
-                "host": "127.0.0.1",
+                "host": f"127.0.0.{number}",
                 "groups": {"realtime": 1, "energy": 10},
             }
-            for meter in METERS
+            for number, meter in enumerate(METERS, 1)
         ]
         self.gate = Gate(port)
         section = {"host": "127.0.0.1", "port": self.gate.port, **mqtt}
@@ -436,7 +436,7 @@ def test_the_demo_broker_ends_with_its_process() -> None:
 def test_an_unreachable_server_does_not_hold_up_the_stop(tmp_path: Path) -> None:
     plant = Plant(
         tmp_path,
-        [{"asset": f"hall{n}/m", "host": "127.0.0.1"} for n in range(10)],
+        [{"asset": f"hall{n}/m", "host": f"127.0.0.{n + 1}"} for n in range(10)],
         {"mqtt": {"host": "127.0.0.1", "port": free_port()}},
     )
     try:
