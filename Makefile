@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON_IN := .venv/bin/python
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check lint types format docs services services-stop bench \
+.PHONY: help demo test check lint types format docs services services-stop bench chaos \
   clean ready ready-dev get-services
 
 help: ## this list
@@ -36,7 +36,7 @@ format: ready-dev ## mend what ruff can mend, and format
 docs: ready-dev ## make the generated parts of README.md and docs/ anew
 	@$(PYTHON_IN) -m tests.reference
 
-services: ## get and start the servers on loopback (mosquitto)
+services: ## get and start the servers on loopback (mosquitto, Kafka)
 	@deploy/services.sh start
 
 services-stop: ## stop them
@@ -44,6 +44,9 @@ services-stop: ## stop them
 
 bench: ready-dev get-services ## measure against the bars; ARGS="--fast codec"
 	@exec $(PYTHON_IN) -m tests.benchmarks $(ARGS)
+
+chaos: ready-dev get-services ## kill flows and broker 100 times and count; ARGS="--kills 10"
+	@exec $(PYTHON_IN) -m tests.chaos $(ARGS)
 
 clean: services-stop ## remove the environment, the caches and the servers' files
 	@rm -rf .venv .services .setup.lock .mypy_cache .pytest_cache .ruff_cache .hypothesis

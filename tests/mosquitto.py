@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import random
 import shutil
 import socket
 import subprocess
+from itertools import cycle, islice
 from pathlib import Path
 from types import TracebackType
 
@@ -15,11 +18,25 @@ __all__ = ["MOSQUITTO", "Mosquitto", "free_port"]
 MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/bin")
 
 
+# Below the ports that the system hands out to clients: a server that is away for a
+# while finds its port free again. Each worker of pytest-xdist has a thousand of its own.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw11").removeprefix("gw")) % 12
+_PORTS = cycle(
+    random.sample(range(20000 + 1000 * _WORKER, 21000 + 1000 * _WORKER), 1000)
+)
+
+
 def free_port() -> int:
-    """A port that nothing listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nothing listens on just now, and that was not given out lately."""
+    for port in islice(_PORTS, 1000):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no port is free")
 
 
 class Mosquitto:
