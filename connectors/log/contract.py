@@ -1,8 +1,9 @@
 """What every log promises; ``tests/connectors/log/contract_suite.py`` holds it to that.
 
 A topic is created by its first append and has one partition or more; records of one key
-go to one partition. Offsets of a partition start at 0, grow by one per record and are
-never used again, whatever retention takes. An append that returned survives ``kill -9``
+go to one partition. Offsets of a partition start at 0, grow and are never used again,
+whatever retention takes; in between there may be some without a record, where Kafka
+compacts a topic. An append that returned survives ``kill -9``
 of its process. Readers may live in other processes, and a reader's position is kept by
 the log under the reader's name. A handle belongs to the thread that opened it.
 """
@@ -18,6 +19,8 @@ __all__ = [
     "EVENTS",
     "FRAMES",
     "SCHEMAS",
+    "TOPICS",
+    "Batch",
     "Log",
     "LogError",
     "LogFull",
@@ -30,6 +33,7 @@ DERIVED = "pm500.derived"
 EVENTS = "pm500.events"
 DEAD = "pm500.dead"
 SCHEMAS = "pm500.schemas"
+TOPICS = (SCHEMAS, FRAMES, EVENTS, DERIVED, DEAD)
 
 
 class Record(NamedTuple):
@@ -39,6 +43,27 @@ class Record(NamedTuple):
     time_us: int
     key: str
     value: bytes
+
+
+class Batch(NamedTuple):
+    """Records of one partition as columns, in the order of their offsets; never empty."""
+
+    topic: str
+    partition: int
+    offsets: Sequence[int]
+    keys: Sequence[str]
+    values: Sequence[bytes]
+
+    @classmethod
+    def of(cls, topic: str, partition: int, records: Sequence[Record]) -> Batch:
+        """The columns of records that were read."""
+        offsets, _, keys, values = zip(*records, strict=True)
+        return cls(topic, partition, offsets, keys, values)
+
+    @property
+    def next_offset(self) -> int:
+        """Where reading goes on."""
+        return self.offsets[-1] + 1
 
 
 class LogError(Exception):
@@ -68,9 +93,11 @@ class OffsetGone(LogError):  # noqa: N818 - it says what happened
 class Log(Protocol):
     """An ordered, replayable record of (key, value) pairs by topic and partition."""
 
-    @property
-    def log_id(self) -> str:
-        """Names this log for ever, so that a position is never applied to another."""
+    def identity(self, topic: str) -> str:
+        """Names this topic's record for ever: a position is never applied to another.
+
+        LogError where the topic does not exist and cannot be made.
+        """
 
     def append(self, topic: str, records: Sequence[tuple[str, bytes]]) -> Sequence[int]:
         """Append in order; the offset of each. LogFull, LogError.

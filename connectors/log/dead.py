@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import structlog
 
@@ -18,17 +19,25 @@ from transforms.codec.framing import CodecError
 from transforms.codec.records import DeadLetter, decode_record
 from transforms.model.metrics import NO_METRICS, Metrics
 
-__all__ = ["bury", "letters", "replay"]
+__all__ = ["Place", "bury", "letters", "replay"]
 
 _BATCH = 1000
+
+
+class Place(NamedTuple):
+    """Where a record stands."""
+
+    topic: str
+    partition: int
+    offset: int
 
 
 def bury(
     log: Log,
     flow: str,
-    record: Record,
-    topic: str,
-    partition: int,
+    place: Place,
+    key: str,
+    value: bytes,
     error: object,
     *,
     metrics: Metrics = NO_METRICS,
@@ -39,27 +48,25 @@ def bury(
     itself is still in its topic, and the structured log names its place.
     """
     letter = DeadLetter(
-        topic=topic,
-        partition=partition,
-        offset=record.offset,
+        **place._asdict(),
         time=time.time_ns() // 1000,
         flow=flow,
         error=str(error),
-        key=record.key.encode(),
-        value=record.value,
-        asset=record.key,
+        key=key.encode(),
+        value=value,
+        asset=key,
     )
     metrics.count("pm500_dead_letters_total", flow=flow)
-    place = {"topic": topic, "partition": partition, "offset": record.offset}
+    where = place._asdict()
     try:
         log.append(DEAD, [(letter.asset, letter.encode())])
     except LogError as refusal:
         structlog.get_logger().error(
-            "dead_letter_not_written", error=letter.error, reason=str(refusal), **place
+            "dead_letter_not_written", error=letter.error, reason=str(refusal), **where
         )
         return False
     structlog.get_logger().warning(
-        "dead_letter", id=letter.id, error=letter.error, **place
+        "dead_letter", id=letter.id, error=letter.error, **where
     )
     return True
 

@@ -84,6 +84,10 @@ class EmbeddedLog:
         """Made once, with the file."""
         return self._log_id
 
+    def identity(self, topic: str) -> str:
+        """The file's own id, for every topic."""
+        return self._log_id
+
     @property
     def synchronous(self) -> Synchronous:
         """The setting in force, asked of SQLite itself: ``normal`` or ``full``."""

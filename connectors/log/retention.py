@@ -17,7 +17,8 @@ import structlog
 
 from connectors.log.contract import EVENTS, SCHEMAS, LogError
 from connectors.log.embedded import EmbeddedLog
-from transforms.codec.records import Event, content_id
+from connectors.log.loss import loss_event
+from transforms.codec.records import Event
 from transforms.model.metrics import NO_METRICS, Metrics
 
 __all__ = ["RetentionThread", "Taken", "event_of", "retain"]
@@ -79,27 +80,16 @@ def retain(
 
 
 def event_of(log_id: str, taken: Taken) -> Event:
-    """The event of records that were taken although readers needed them.
-
-    ``time`` and ``until`` are the first and the last append that is gone. The same run
-    gives the same id.
-    """
-    who = ", ".join(taken.readers)
-    return Event(
-        id=content_id("log_truncated", log_id, taken.topic, taken.first_offset),
-        asset="",
-        kind="log_truncated",
-        time=taken.first_us,
-        until=taken.last_us,
-        severity="error",
-        text=f"{taken.records} records of {taken.topic} went before {who} read them",
-        data={
-            "topic": taken.topic,
-            "first_offset": str(taken.first_offset),
-            "last_offset": str(taken.last_offset),
-            "records": str(taken.records),
-            "readers": who,
-        },
+    """The event of records that were taken although readers needed them."""
+    return loss_event(
+        log_id,
+        taken.topic,
+        partition=0,
+        first_offset=taken.first_offset,
+        last_offset=taken.last_offset,
+        time_us=taken.first_us,
+        until_us=taken.last_us,
+        readers=taken.readers,
     )
 
 

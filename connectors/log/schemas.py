@@ -7,7 +7,7 @@ long as the log lives, by us and by others. Writing a schema twice is harmless.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 from connectors.log.contract import SCHEMAS, Log
@@ -15,7 +15,7 @@ from transforms.codec.frame import FrameSchema
 from transforms.codec.framing import CodecError, fingerprint_of, header, schema_json
 from transforms.codec.records import RECORDS
 
-__all__ = ["Schemas", "publish_schemas"]
+__all__ = ["Schemas", "copy_schemas", "publish_schemas"]
 
 _BATCH = 1000
 
@@ -44,6 +44,11 @@ class Schemas:
         self._read_on()
         return set(self._avro)
 
+    def schemas(self, *, but: Container[bytes] = ()) -> dict[bytes, dict[str, Any]]:
+        """All that the topic holds now by fingerprint, without those of ``but``."""
+        self._read_on()
+        return {key: avro for key, avro in self._avro.items() if key not in but}
+
     def _find(self, fingerprint: bytes) -> dict[str, Any]:
         if fingerprint not in self._avro:
             self._read_on()
@@ -70,6 +75,16 @@ class Schemas:
             self._avro.setdefault(header(schema)[2:], schema)
         except Exception:  # noqa: BLE001, S110  fastavro raises many kinds on no schema
             pass
+
+
+def copy_schemas(source: Log, target: Log) -> int:
+    """Append to ``target`` the schemas that only ``source`` has; how many. LogError."""
+    known = Schemas(target).fingerprints()
+    missing = Schemas(source).schemas(but=known)
+    records = [(key.hex(), schema_json(avro)) for key, avro in missing.items()]
+    if records:
+        target.append(SCHEMAS, records)
+    return len(records)
 
 
 def publish_schemas(log: Log, schemas: Iterable[FrameSchema]) -> int:

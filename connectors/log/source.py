@@ -8,24 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
-from connectors.log.contract import Log, OffsetGone, Record
+from connectors.log.contract import Batch, Log, OffsetGone
 from connectors.stop import STOP
 
-__all__ = ["Batch", "LogSource"]
+__all__ = ["LogSource"]
 
 _IDLE = timedelta(milliseconds=20)
-
-
-class Batch(NamedTuple):
-    """Records of one partition in the order of their offsets; never empty."""
-
-    topic: str
-    partition: int
-    records: list[Record]
 
 
 def _raise(gone: OffsetGone) -> int:
@@ -118,7 +109,7 @@ class _Partition(StatefulSourcePartition[Batch, None]):
         if not records:
             return []
         self._offset = records[-1].offset + 1
-        return [Batch(self._topic, self._number, records)]
+        return [Batch.of(self._topic, self._number, records)]
 
     def next_awake(self) -> datetime | None:
         return None if self._more else datetime.now(UTC) + _IDLE

@@ -20,19 +20,20 @@ __all__ = ["LATEST_US", "Sifted", "Sifter"]
 
 LATEST_US = 7_258_118_400_000_000  # 2200-01-01: later times are none
 
-Item = tuple[str, bytes]
-
 
 class Sifted(NamedTuple):
-    """``kept`` are the places of the frames in ``columns``; the rest has a reason."""
+    """``kept`` are the places of the frames in ``columns``; the rest has a reason.
+
+    ``kept`` is a range where nothing was rejected.
+    """
 
     columns: FrameColumns
-    kept: list[int]
+    kept: Sequence[int]
     rejected: list[tuple[int, str]]
 
 
 class Sifter:
-    """Decodes (key, value) items of one schema, and tells which are none of it.
+    """Decodes keys and values of one schema, and tells which are none of it.
 
     A key must be an asset, and a frame must stand on its own grid: bytes that decode
     may still be wrong.
@@ -41,29 +42,23 @@ class Sifter:
     def __init__(self) -> None:
         self._assets: set[str] = set()
 
-    def sift(self, schema: FrameSchema, items: Sequence[Item]) -> Sifted:
+    def sift(
+        self, schema: FrameSchema, keys: Sequence[str], values: Sequence[bytes]
+    ) -> Sifted:
         """Sort them; nothing that an item holds raises."""
-        rejected = []
-        kept = []
-        for place, (key, _) in enumerate(items):
-            if problem := self._problem_with(key):
-                rejected.append((place, problem))
+        if not self._assets.issuperset(keys):
+            problems = {key: self._problem_with(key) for key in set(keys)}
+        else:
+            problems = {}
+        if not any(problems.values()):
+            try:
+                columns = decode_batch(schema, values)
+            except CodecError:
+                pass
             else:
-                kept.append(place)
-        try:
-            columns = decode_batch(schema, [items[place][1] for place in kept])
-        except CodecError:
-            cut = [(place, _problem_in(schema, items[place][1])) for place in kept]
-            rejected += [(place, problem) for place, problem in cut if problem]
-            kept = [place for place, problem in cut if not problem]
-            columns = decode_batch(schema, [items[place][1] for place in kept])
-        fits = _on_grid(columns)
-        if not fits.all():
-            reason = "its slot is not seq x period"
-            rejected += [(kept[i], reason) for i in np.flatnonzero(~fits)]
-            kept = [kept[i] for i in np.flatnonzero(fits)]
-            columns = decode_batch(schema, [items[place][1] for place in kept])
-        return Sifted(columns, kept, sorted(rejected))
+                if _on_grid(columns).all():
+                    return Sifted(columns, range(len(values)), [])
+        return _one_by_one(schema, values, [problems.get(key, "") for key in keys])
 
     def _problem_with(self, key: str) -> str:
         if key not in self._assets:
@@ -73,6 +68,24 @@ class Sifter:
                 return str(error)
             self._assets.add(key)
         return ""
+
+
+def _one_by_one(
+    schema: FrameSchema, values: Sequence[bytes], problems: list[str]
+) -> Sifted:
+    """The slow way, which finds out which one is wrong."""
+    reasons = [
+        problem or _problem_in(schema, value)
+        for problem, value in zip(problems, values, strict=True)
+    ]
+    kept = [place for place, reason in enumerate(reasons) if not reason]
+    fits = _on_grid(decode_batch(schema, [values[place] for place in kept]))
+    for place, fit in zip(kept, fits, strict=True):
+        if not fit:
+            reasons[place] = "its slot is not seq x period"
+    kept = [place for place, reason in enumerate(reasons) if not reason]
+    columns = decode_batch(schema, [values[place] for place in kept])
+    return Sifted(columns, kept, [(n, why) for n, why in enumerate(reasons) if why])
 
 
 def _problem_in(schema: FrameSchema, value: bytes) -> str:

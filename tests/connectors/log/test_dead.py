@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from connectors.log.contract import DEAD, FRAMES
-from connectors.log.dead import bury, letters, replay
+from connectors.log.dead import Place, bury, letters, replay
 from connectors.log.embedded import EmbeddedLog
 from transforms.codec.framing import CodecError
 
@@ -23,7 +23,8 @@ def log(tmp_path: Path) -> Iterator[EmbeddedLog]:
 
 def bury_at(log: EmbeddedLog, offset: int, flow: str = "archive") -> bool:
     (record,) = log.read(FRAMES, 0, offset, 1)
-    return bury(log, flow, record, FRAMES, 0, CodecError("no frame"))
+    place = Place(FRAMES, 0, offset)
+    return bury(log, flow, place, record.key, record.value, CodecError("no frame"))
 
 
 def test_a_letter_keeps_place_bytes_flow_and_error(log: EmbeddedLog) -> None:

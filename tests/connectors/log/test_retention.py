@@ -222,6 +222,7 @@ def test_the_event_names_topic_range_and_readers() -> None:
     )
     assert event.data == {
         "topic": "pm500.frames",
+        "partition": "0",
         "first_offset": "10",
         "last_offset": "29",
         "records": "20",

@@ -16,9 +16,9 @@ import pytest
 from bytewax.dataflow import Dataflow
 from bytewax.testing import TestingSink
 
-from connectors.log.contract import FRAMES, Log, OffsetGone
+from connectors.log.contract import FRAMES, Batch, Log, OffsetGone
 from connectors.log.embedded import EmbeddedLog
-from connectors.log.source import Batch, LogSource
+from connectors.log.source import LogSource
 from connectors.stop import STOP
 from tests.connectors.log.contract_suite import numbered
 from tests.connectors.log.engine import run_flow
@@ -64,12 +64,15 @@ def test_a_batch_is_one_item(open_log: Callable[[], Log], log: Log) -> None:
     log.append(FRAMES, numbered(*range(25)))
     part = partition(LogSource(open_log, FRAMES, from_start, batch_size=10))
     batches = [part.next_batch() for _ in range(4)]
-    assert [len(batch.records) for (batch,) in batches[:3]] == [10, 10, 5]
+    assert [len(batch.values) for (batch,) in batches[:3]] == [10, 10, 5]
     assert batches[3] == []
     (first,) = batches[0]
     assert isinstance(first, Batch)
     assert (first.topic, first.partition) == (FRAMES, 0)
-    assert [record.offset for record in first.records] == list(range(10))
+    assert list(first.offsets) == list(range(10))
+    assert first.next_offset == 10
+    assert list(first.keys) == ["plant/area/one"] * 10
+    assert list(first.values) == [str(n).encode() for n in range(10)]
     part.close()
 
 
@@ -82,7 +85,7 @@ def test_it_starts_where_it_is_told(open_log: Callable[[], Log], log: Log) -> No
 
     part = partition(LogSource(open_log, FRAMES, stored))
     ((batch,)) = part.next_batch()
-    assert [record.value for record in batch[2]] == [b"3"]
+    assert list(batch.values) == [b"3"]
     part.close()
 
 
@@ -109,7 +112,7 @@ def test_a_stop_gives_one_more_batch_and_leaves_the_rest_in_the_log(
     part.next_batch()
     STOP.requested = True
     ((last),) = part.next_batch()
-    assert [record.offset for record in last.records] == list(range(10, 20))
+    assert list(last.offsets) == list(range(10, 20))
     with pytest.raises(StopIteration):
         part.next_batch()
     assert part.snapshot() is None
@@ -136,14 +139,14 @@ def test_a_position_that_is_gone_ends_the_flow_unless_told_otherwise(
     assert part.next_batch() == []
     assert part.next_awake() is None
     ((batch),) = part.next_batch()
-    assert batch.records[0].offset == 4
+    assert batch.offsets[0] == 4
     assert (told[0].asked, told[0].first) == (0, 4)
     part.close()
 
 
 def stops_after(wanted: int, seen: list[int]) -> Callable[[Batch], Batch]:
     def watch(batch: Batch) -> Batch:
-        seen.extend(record.offset for record in batch.records)
+        seen.extend(batch.offsets)
         STOP.requested = len(seen) >= wanted
         return batch
 
@@ -164,7 +167,7 @@ def test_a_flow_meets_every_record_once_with_any_number_of_workers(
     )
     run_flow(flow, workers=workers)
     assert seen == list(range(2500))
-    assert [len(batch.records) for batch in out] == [1000, 1000, 500]
+    assert [len(batch.values) for batch in out] == [1000, 1000, 500]
 
 
 @pytest.mark.integration

@@ -15,7 +15,8 @@ def test_frames_are_told_from_what_only_looks_like_one() -> None:
         ("s/a/m", SCHEMA.encode_failed(7, 10, 71, 0, 0, 2)),
         ("s/a/n", GOOD),
     ]
-    columns, kept, rejected = Sifter().sift(SCHEMA, items)
+    keys, values = zip(*items, strict=True)
+    columns, kept, rejected = Sifter().sift(SCHEMA, keys, values)
     assert kept == [0, 4]
     assert columns.seq.tolist() == [7, 7]
     assert [place for place, _ in rejected] == [1, 2, 3]
@@ -23,4 +24,4 @@ def test_frames_are_told_from_what_only_looks_like_one() -> None:
 
 
 def test_frames_alone_are_all_kept() -> None:
-    assert Sifter().sift(SCHEMA, [("s/a/m", GOOD)] * 3).kept == [0, 1, 2]
+    assert Sifter().sift(SCHEMA, ["s/a/m"] * 3, [GOOD] * 3).kept == range(3)
