@@ -1,5 +1,7 @@
-"""Frames and events as Delta tables on local disk, exactly once.
+"""Frames and events as Delta tables in a folder or a bucket, exactly once.
 
-``encoding`` says how rows look, ``rows`` collects them from log records, ``commit``
-writes Parquet files and the Delta transaction, ``sink`` is the Bytewax side.
+``encoding`` says how rows look, ``rows`` collects them from log records, ``parts`` puts
+them in order and ``files`` into Parquet; ``commit`` adds files and position in one Delta
+transaction, ``sink`` is the Bytewax side. ``store`` is where all that stands, ``read``
+reads it, ``compact`` makes few files of many.
 """

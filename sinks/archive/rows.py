@@ -7,41 +7,38 @@ bytes. A record that is no record of its topic is set aside and stops nothing.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from operator import itemgetter
+from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
 
 from sinks.archive.encoding import event_table, frame_table
+from sinks.contract import LogBatch
 from transforms.codec.frame import FrameSchema
 from transforms.codec.framing import HEADER_BYTES, CodecError
 from transforms.codec.records import Event, decode_record
 from transforms.codec.sift import LATEST_US, Sifter
 
-__all__ = ["EventRows", "FrameRows", "LogRecord", "Rejected", "Rows"]
+__all__ = ["EventRows", "FrameRows", "Rejected", "Rows"]
 
-CHUNK_ROWS = 4096
+# A table has its own cost, however few its rows; what waits undecoded is Python objects.
+CHUNK_ROWS = 16_384
 
+_HEADER = itemgetter(slice(HEADER_BYTES))
 _GROUP = re.compile(r"[a-z][a-z_]*")  # it becomes a folder
 
 
-class LogRecord(Protocol):
-    """A record as the log reads it."""
+class Rejected(NamedTuple):
+    """A record that could not be used, and why."""
 
-    @property
-    def offset(self) -> int:
-        """Its place in the partition."""
-
-    @property
-    def key(self) -> str:
-        """The asset."""
-
-    @property
-    def value(self) -> bytes:
-        """The encoded frame or event."""
+    offset: int
+    key: str
+    value: bytes
+    reason: str
 
 
-Rejected = tuple[Any, str]
 Has = Callable[[str], int]
 
 
@@ -50,13 +47,13 @@ class Rows(Protocol):
 
     ``add`` takes records in the order of their offsets; ``has(table)`` is the last
     offset that a table has already. ``tables`` may be asked again and gives the same,
-    until ``clear``. ``rejected`` holds (record, reason) of what could not be used.
+    until ``clear``. ``rejected`` holds what could not be used.
     """
 
     root: str
     rejected: list[Rejected]
 
-    def add(self, records: Sequence[LogRecord], has: Has) -> None:
+    def add(self, batch: LogBatch, has: Has) -> None:
         """Take records."""
 
     def tables(self) -> dict[str, pa.Table]:
@@ -64,6 +61,14 @@ class Rows(Protocol):
 
     def clear(self) -> None:
         """Forget everything."""
+
+
+class _Pending(NamedTuple):
+    """Records of one schema that wait for others to be decoded with."""
+
+    offsets: list[int]
+    keys: list[str]
+    values: list[bytes]
 
 
 class FrameRows:
@@ -74,28 +79,30 @@ class FrameRows:
     def __init__(self, schema_of: Callable[[bytes], FrameSchema]) -> None:
         self._schema_of = schema_of
         self._schemas: dict[bytes, FrameSchema] = {}
-        self._pending: dict[bytes, list[LogRecord]] = {}
+        self._pending: dict[bytes, _Pending] = {}
         self._chunks: dict[str, list[pa.Table]] = {}
         self._sifter = Sifter()
         self.rejected: list[Rejected] = []
 
-    def add(self, records: Sequence[LogRecord], has: Has) -> None:
+    def add(self, batch: LogBatch, has: Has) -> None:
         """Sort records by their schema, and decode where enough have come together."""
-        had: dict[bytes, int] = {}
-        for record in records:
-            header = record.value[:HEADER_BYTES]
-            if header not in had:
-                try:
-                    had[header] = has(self._table_of(record.value))
-                except CodecError as error:
-                    self.rejected.append((record, str(error)))
-                    continue
-            if record.offset <= had[header]:
-                continue
-            waiting = self._pending.setdefault(header, [])
-            waiting.append(record)
-            if len(waiting) == CHUNK_ROWS:
-                self._decode(header)
+        headers = list(map(_HEADER, batch.values))
+        different = set(headers)
+        if len(different) == 1:
+            self._take(headers[0], batch.offsets, batch.keys, batch.values, has)
+            return
+        places: dict[bytes, list[int]] = {header: [] for header in different}
+        for place, header in enumerate(headers):
+            places[header].append(place)
+        for header, own in places.items():
+            pick = itemgetter(*own) if len(own) > 1 else _only(own[0])
+            self._take(
+                header,
+                pick(batch.offsets),
+                pick(batch.keys),
+                pick(batch.values),
+                has,
+            )
 
     def tables(self) -> dict[str, pa.Table]:
         """All rows by table; columns that only some profiles have are null in others."""
@@ -112,6 +119,31 @@ class FrameRows:
         self._chunks.clear()
         self.rejected.clear()
 
+    def _take(
+        self,
+        header: bytes,
+        offsets: Sequence[int],
+        keys: Sequence[str],
+        values: Sequence[bytes],
+        has: Has,
+    ) -> None:
+        """Records of one header, without those that their table has already."""
+        try:
+            had = has(self._table_of(values[0]))
+        except CodecError as error:
+            self.rejected += [
+                Rejected(*record, str(error))
+                for record in zip(offsets, keys, values, strict=True)
+            ]
+            return
+        start = bisect_right(offsets, had)
+        waiting = self._pending.setdefault(header, _Pending([], [], []))
+        waiting.offsets.extend(offsets[start:])
+        waiting.keys.extend(keys[start:])
+        waiting.values.extend(values[start:])
+        if len(waiting.values) >= CHUNK_ROWS:
+            self._decode(header)
+
     def _table_of(self, value: bytes) -> str:
         header = value[:HEADER_BYTES]
         if header not in self._schemas:
@@ -123,13 +155,21 @@ class FrameRows:
 
     def _decode(self, header: bytes) -> None:
         schema = self._schemas[header]
-        records = self._pending.pop(header)
-        sifted = self._sifter.sift(schema, [(r.key, r.value) for r in records])
-        self.rejected += [(records[place], why) for place, why in sifted.rejected]
+        offsets, keys, values = self._pending.pop(header)
+        sifted = self._sifter.sift(schema, keys, values)
+        self.rejected += [
+            Rejected(offsets[place], keys[place], values[place], why)
+            for place, why in sifted.rejected
+        ]
         if sifted.kept:
-            keys = [records[place].key for place in sifted.kept]
-            table = frame_table(sifted.columns, keys)
+            kept = keys if not sifted.rejected else [keys[n] for n in sifted.kept]
+            table = frame_table(sifted.columns, kept)
             self._chunks.setdefault(f"{self.root}/{schema.group}", []).append(table)
+
+
+def _only(place: int) -> Callable[[Sequence[Any]], tuple[Any]]:
+    """As ``itemgetter`` of several places, of one."""
+    return lambda column: (column[place],)
 
 
 class EventRows:
@@ -141,16 +181,16 @@ class EventRows:
         self._events: list[Event] = []
         self.rejected: list[Rejected] = []
 
-    def add(self, records: Sequence[LogRecord], has: Has) -> None:
+    def add(self, batch: LogBatch, has: Has) -> None:
         """Decode at once: events are few."""
         had = has(self.root)
-        for record in records:
-            if record.offset <= had:
+        for record in zip(batch.offsets, batch.keys, batch.values, strict=True):
+            if record[0] <= had:
                 continue
             try:
-                self._events.append(_event(record.value))
+                self._events.append(_event(record[2]))
             except CodecError as error:
-                self.rejected.append((record, str(error)))
+                self.rejected.append(Rejected(*record, str(error)))
 
     def tables(self) -> dict[str, pa.Table]:
         """All rows, under the one table's name."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from connectors.log.contract import EVENTS, FRAMES
+from connectors.log.contract import EVENTS, FRAMES, Batch
 from connectors.log.embedded import EmbeddedLog
 from connectors.log.schemas import Schemas, publish_schemas
 from connectors.profiles import load_profile
 from sinks.archive.commit import Archive
-from sinks.archive.rows import EventRows, FrameRows, LogRecord
-from sinks.archive.sink import ArchiveWriter
+from sinks.archive.rows import EventRows, FrameRows, Rejected
+from sinks.archive.store import Store
+from sinks.archive.writer import ArchiveWriter
 from transforms.codec.frame import FrameSchema, frame_schema
 
 # 2026-03-01 12:00:00 UTC
@@ -66,30 +67,38 @@ def make_log(path: Path, schemas: Iterable[FrameSchema] = (REALTIME,)) -> Embedd
     return log
 
 
+def batch_of(log: EmbeddedLog, topic: str, offsets: Sequence[int]) -> Batch:
+    """Records of the log's only partition."""
+    records = log.read(topic, 0, offsets[0], len(offsets))
+    found, _, keys, values = zip(*records, strict=True)
+    return Batch(topic, 0, found, keys, values)
+
+
 class Writer:
     """An ArchiveWriter fed by hand from a log, and what it said."""
 
-    def __init__(self, folder: Path, log: EmbeddedLog, topic: str = FRAMES) -> None:
-        self.buried: list[tuple[LogRecord, str]] = []
+    def __init__(
+        self, place: Store | Path, log: EmbeddedLog, topic: str = FRAMES
+    ) -> None:
+        self.buried: list[Rejected] = []
         self.stored: list[int] = []
         self._log = log
         self._topic = topic
         rows = EventRows() if topic == EVENTS else FrameRows(Schemas(log).frame_schema)
         self.rows = rows
         self.archive = Archive(
-            folder, rows.root, log_id=log.log_id, topic=topic, partition=0
+            place, rows.root, log_id=log.identity(topic), topic=topic, partition=0
         )
         self.writer = ArchiveWriter(
             self.archive,
             rows,
             settle=log.sync,
-            bury=lambda record, error: self.buried.append((record, error)),
+            bury=self.buried.append,
             stored=self.stored.append,
         )
 
     def add(self, offsets: Sequence[int]) -> None:
-        first, count = offsets[0], len(offsets)
-        self.writer.add(self._log.read(self._topic, 0, first, count))
+        self.writer.add(batch_of(self._log, self._topic, offsets))
 
     def roll(self, offsets: Sequence[int]) -> None:
         self.add(offsets)

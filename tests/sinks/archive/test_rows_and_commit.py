@@ -217,7 +217,9 @@ def test_every_table_of_the_topic_moves_with_each_roll(tmp_path: Path) -> None:
 
 
 def _position(folder: Path, log: EmbeddedLog) -> int | None:
-    return position(folder, "frames", log_id=log.log_id, topic=FRAMES, partition=0)
+    return position(
+        folder, "frames", log_id=log.identity(FRAMES), topic=FRAMES, partition=0
+    )
 
 
 def test_a_fresh_archive_has_no_position(tmp_path: Path) -> None:
@@ -361,7 +363,7 @@ def test_a_corrupt_record_is_set_aside_and_the_rest_goes_on(
     log = make_log(tmp_path / "log.sqlite")
     writer = Writer(tmp_path / "a", log)
     writer.roll(_append(log, frame(REALTIME, 0), corrupt, frame(REALTIME, 1)))
-    assert [record.offset for record, _ in writer.buried] == [1]
+    assert [rejected.offset for rejected in writer.buried] == [1]
     assert _scan(tmp_path / "a").height == 2
     assert _position(tmp_path / "a", log) == 2
 
@@ -370,7 +372,7 @@ def test_a_frame_whose_key_is_no_asset_is_set_aside(tmp_path: Path) -> None:
     log = make_log(tmp_path / "log.sqlite")
     writer = Writer(tmp_path / "a", log)
     writer.roll(_append(log, frame(REALTIME, 0), key="nobody"))
-    assert "not of the form" in writer.buried[0][1]
+    assert "not of the form" in writer.buried[0].reason
 
 
 def test_a_disk_that_refuses_loses_nothing_and_is_tried_again(tmp_path: Path) -> None:
@@ -381,11 +383,13 @@ def test_a_disk_that_refuses_loses_nothing_and_is_tried_again(tmp_path: Path) ->
     folder.rename(tmp_path / "away")
     folder.touch()
     writer.add(_append(log, frame(REALTIME, 1)))
+    roll = writer.writer.cut()
+    assert roll is not None
     with pytest.raises(OSError, match=r"\w"):
-        writer.writer.roll()
+        roll.commit()
     folder.unlink()
     (tmp_path / "away").rename(folder)
-    writer.writer.roll()
+    roll.commit()
     assert sorted(_scan(folder)["seq"]) == [NOON_US // SECOND_US + s for s in (0, 1)]
 
 
@@ -446,7 +450,7 @@ def test_events_are_rows_of_their_own_table(tmp_path: Path) -> None:
         "text": "three slots failed",
     }
     assert (other["site"], other["area"], other["asset"]) == (None, "", "")
-    assert "no event" in writer.buried[0][1]
+    assert "no event" in writer.buried[0].reason
 
 
 def test_what_a_full_disk_left_of_a_new_table_stops_nothing(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from threading import Event as Signal
 
 import bytewax.operators as op
 import polars as pl
@@ -13,22 +15,25 @@ from bytewax.dataflow import Dataflow
 from bytewax.outputs import StatefulSinkPartition
 from bytewax.testing import TestingSource, cluster_main, run_main
 
-from connectors.log.contract import EVENTS, FRAMES
+from connectors.log.contract import EVENTS, FRAMES, Batch
 from connectors.log.embedded import EmbeddedLog
 from sinks.archive.commit import SecondWriter
-from sinks.archive.rows import LogRecord
-from sinks.archive.sink import ArchiveSink, ArchiveWriter, Host, Rolls
-from tests.sinks.archive.making import REALTIME, Writer, frame, make_log
+from sinks.archive.sink import ArchiveSink, Rolls
+from sinks.archive.writer import ArchiveWriter
+from sinks.contract import Host, LogBatch
+from tests.kit import until
+from tests.sinks.archive.making import REALTIME, Writer, batch_of, frame, make_log
 from transforms.codec.records import Event
 
 NAME = f"{FRAMES}-0"
-Records = Sequence[LogRecord]
 
 
 class Flow:
     """The sink with a clock wound by hand, and what its host was told."""
 
-    def __init__(self, tmp_path: Path, rolls: Rolls) -> None:
+    def __init__(
+        self, tmp_path: Path, rolls: Rolls, background: Executor | None = None
+    ) -> None:
         self.now = 0.0
         self.holds: list[str] = []
         self.stopping = False
@@ -42,10 +47,11 @@ class Flow:
             host=Host(
                 hold=self._hold, clear=lambda: None, stopping=lambda: self.stopping
             ),
+            background=background,
             retry_seconds=0.0,
             clock=lambda: self.now,
         )
-        self.part: StatefulSinkPartition[Records, None] = self.sink.build_part(
+        self.part: StatefulSinkPartition[LogBatch | None, None] = self.sink.build_part(
             "archive", NAME, None
         )
 
@@ -53,9 +59,13 @@ class Flow:
         self.holds.append(reason)
         self.on_hold()
 
-    def append(self, seconds: int) -> Records:
+    def append(self, seconds: int) -> Batch:
         offsets = self.log.append(FRAMES, [("s/a/m", frame(REALTIME, seconds))])
-        return self.log.read(FRAMES, 0, offsets[0], 1)
+        return batch_of(self.log, FRAMES, offsets)
+
+    def ticked(self) -> list[int]:
+        self.part.write_batch([None])
+        return self.writer.stored
 
     @property
     def rows(self) -> int:
@@ -75,6 +85,17 @@ def test_files_roll_by_rows(tmp_path: Path) -> None:
     assert flow.rows == 3
 
 
+def test_a_batch_is_cut_where_a_roll_ends(tmp_path: Path) -> None:
+    flow = Flow(tmp_path, _rolls(rows=3))
+    for second in range(8):
+        flow.append(second)
+    flow.part.write_batch([batch_of(flow.log, FRAMES, range(8))])
+    assert flow.rows == 6
+    assert flow.writer.stored == [3, 6]
+    flow.part.close()
+    assert flow.writer.stored == [3, 6, 8]
+
+
 def test_files_roll_by_bytes(tmp_path: Path) -> None:
     flow = Flow(tmp_path, _rolls(size=2 * len(frame(REALTIME, 0))))
     flow.part.write_batch([flow.append(0)])
@@ -85,14 +106,14 @@ def test_files_roll_by_bytes(tmp_path: Path) -> None:
 
 def test_files_roll_by_the_age_of_their_first_row_at_a_tick(tmp_path: Path) -> None:
     flow = Flow(tmp_path, _rolls(seconds=300))
-    flow.part.write_batch([()])
+    flow.part.write_batch([None])
     flow.now = 1000
     flow.part.write_batch([flow.append(0)])
     flow.now = 1299
-    flow.part.write_batch([()])
+    flow.part.write_batch([None])
     assert flow.rows == 0
     flow.now = 1300
-    flow.part.write_batch([()])
+    flow.part.write_batch([None])
     assert flow.rows == 1
     assert flow.writer.stored == [1]
 
@@ -100,7 +121,7 @@ def test_files_roll_by_the_age_of_their_first_row_at_a_tick(tmp_path: Path) -> N
 def test_nothing_new_commits_nothing(tmp_path: Path) -> None:
     flow = Flow(tmp_path, _rolls(seconds=0))
     flow.part.write_batch([flow.append(0)])
-    flow.part.write_batch([(), ()])
+    flow.part.write_batch([None, None])
     assert flow.writer.stored == [1]
 
 
@@ -144,6 +165,56 @@ def test_a_stop_while_held_gives_up_quietly_and_loses_nothing(tmp_path: Path) ->
     assert flow.rows == 3
 
 
+def test_the_next_roll_is_collected_while_one_is_committed(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as background:
+        flow = Flow(tmp_path, _rolls(rows=2), background)
+        let_go = Signal()
+        background.submit(let_go.wait)
+        flow.part.write_batch([flow.append(0), flow.append(1)])
+        flow.part.write_batch([flow.append(2), None])
+        assert (flow.rows, flow.writer.stored) == (0, [])
+        let_go.set()
+        until(lambda: flow.ticked() == [2], "the first roll")
+        assert flow.rows == 2
+        flow.part.close()
+        assert (flow.rows, flow.writer.stored) == (3, [2, 3])
+
+
+def test_a_roll_refused_in_the_background_is_tried_again_before_the_next(
+    tmp_path: Path,
+) -> None:
+    with ThreadPoolExecutor(1) as background:
+        flow = Flow(tmp_path, _rolls(rows=1), background)
+        flow.part.write_batch([flow.append(0)])
+        until(lambda: flow.ticked() == [1], "the first roll")
+        flow.folder.rename(tmp_path / "away")
+        flow.folder.touch()
+
+        def repair() -> None:
+            if len(flow.holds) == 3:
+                flow.folder.unlink()
+                (tmp_path / "away").rename(flow.folder)
+
+        flow.on_hold = repair
+        flow.part.write_batch([flow.append(1)])
+        flow.part.write_batch([flow.append(2)])
+        flow.part.close()
+        assert len(flow.holds) == 3
+        assert (flow.rows, flow.writer.stored) == (3, [1, 2, 3])
+
+
+def test_a_second_writer_met_in_the_background_ends_the_flow(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as background:
+        flow = Flow(tmp_path, _rolls(rows=2), background)
+        flow.part.write_batch([flow.append(0)])
+        Writer(flow.folder, flow.log).roll(range(1))
+        flow.part.write_batch([flow.append(1)])
+        with pytest.raises(SecondWriter):
+            flow.part.write_batch([flow.append(2), flow.append(3)])
+        flow.part.close()
+        assert flow.rows == 1
+
+
 def test_a_second_writer_ends_the_flow(tmp_path: Path) -> None:
     flow = Flow(tmp_path, _rolls(rows=2))
     flow.part.write_batch([flow.append(0)])
@@ -163,9 +234,9 @@ def test_the_engine_routes_each_partition_to_its_own_writer(
         event = Event(asset="s/a/m", kind="comm_lost", time=0)
         log.append(EVENTS, [("s/a/m", event.encode())])
         items = [
-            (NAME, log.read(FRAMES, 0, 0, 5)),
-            (f"{EVENTS}-0", log.read(EVENTS, 0, 0, 5)),
-            (NAME, ()),
+            (NAME, batch_of(log, FRAMES, range(5))),
+            (f"{EVENTS}-0", batch_of(log, EVENTS, range(1))),
+            (NAME, None),
         ]
     sink = ArchiveSink(
         {
