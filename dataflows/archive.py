@@ -1,89 +1,105 @@
-"""Frames and events of the log to Delta tables on local disk, exactly once."""
+"""Frames and events of the log to Delta tables, exactly once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 import bytewax.operators as op
 import structlog
-from bytewax.dataflow import Dataflow
+from bytewax.dataflow import Dataflow, Stream
 
-from connectors.log.contract import (
-    EVENTS,
-    FRAMES,
-    Log,
-    LogError,
-    OffsetGone,
-    Record,
-)
-from connectors.log.dead import bury
+from connectors.log.contract import EVENTS, FRAMES, Batch, Log, LogError, OffsetGone
+from connectors.log.dead import Place, bury
+from connectors.log.kafka.log import KafkaLog
+from connectors.log.kafka.mover import READER as FORWARD
+from connectors.log.loss import tell_loss
 from connectors.log.schemas import Schemas
-from connectors.log.source import Batch, LogSource
 from connectors.stop import STOP
 from connectors.ticks import Ticks
-from dataflows.runtime import FlowContext, start_flow
+from dataflows.archive_store import archive_store, archived_to, roots_of
+from dataflows.idle import idle_flow
+from dataflows.reading import Reading, Start
+from dataflows.runtime import FlowContext, refuse_site, start_flow
 from dataflows.site import Archive as Settings
-from sinks.archive.commit import Archive, position
-from sinks.archive.rows import EventRows, FrameRows, LogRecord
-from sinks.archive.sink import ArchiveSink, ArchiveWriter, Host, Rolls
+from sinks.archive.commit import Archive
+from sinks.archive.rows import EventRows, FrameRows, Rejected
+from sinks.archive.sink import ArchiveSink, Rolls
+from sinks.archive.writer import ArchiveWriter
+from sinks.contract import Host
 
 __all__ = ["READER", "flow"]
 
 READER = "archive"
 
-_ROOTS = {FRAMES: FrameRows.root, EVENTS: EventRows.root}
-Item = tuple[str, Sequence[LogRecord]]
+Item = tuple[str, Batch | None]
 
 
 def flow() -> Dataflow:
     """The flow, from the site that ``PM500_SITE`` names."""
-    context = start_flow("archive")
+    context = start_flow(READER)
+    roots = roots_of(context.site)
+    reading = Reading(context, READER, tuple(roots), _start(context))
+    if not reading.parts:
+        return idle_flow(context)
     dataflow = Dataflow("pm500_archive")
-    frames = op.input("frames", dataflow, _source(context, FRAMES))
-    events = op.input("events", dataflow, _source(context, EVENTS))
+    streams: list[Stream[Item]] = []
+    for topic, word in roots.items():
+        if (source := reading.source(topic, _skip(context, reading))) is not None:
+            batches = op.input(word, dataflow, source)
+            streams.append(op.map(f"{word}_items", batches, _item))
     ticks = op.input("ticks", dataflow, Ticks())
-    writers = _writers(context)
-    items = op.merge(
-        "items",
-        op.map("frames_items", frames, _item),
-        op.map("events_items", events, _item),
-        op.flat_map("ticks_items", ticks, _tick(context, sorted(writers))),
-    )
+    writers = {
+        _name(*part): _builder(context, reading, *part) for part in reading.parts
+    }
+    streams.append(op.flat_map("ticks_items", ticks, _tick(context, sorted(writers))))
+    items = op.merge("items", *streams)
     settings = context.site.archive or Settings()
     rolls = Rolls(
         rows=settings.roll_rows,
         bytes=settings.roll_bytes,
         seconds=settings.roll_seconds,
     )
-    op.output("archive", items, ArchiveSink(writers, rolls=rolls, host=_host(context)))
+    sink = ArchiveSink(
+        writers,
+        rolls=rolls,
+        host=_host(context),
+        # Files are encoded and uploaded while the next rows are read.
+        background=ThreadPoolExecutor(1, "archive-commit"),
+    )
+    op.output("archive", items, sink)
     return dataflow
 
 
+def _name(topic: str, partition: int) -> str:
+    return f"{topic}-{partition}"
+
+
 def _item(batch: Batch) -> Item:
-    return f"{batch.topic}-{batch.partition}", batch.records
+    return _name(batch.topic, batch.partition), batch
 
 
-def _tick(context: FlowContext, names: list[str]) -> Callable[[None], list[Item]]:
+def _tick(context: FlowContext, names: Iterable[str]) -> Callable[[None], list[Item]]:
     def step(_: None) -> list[Item]:
         context.health.progress(READER)
-        return [(name, ()) for name in names]
+        return [(name, None) for name in names]
 
     return step
 
 
-def _source(context: FlowContext, topic: str) -> LogSource:
-    folder = context.site.archive_path
+def _start(context: FlowContext) -> Start:
+    """Reading goes on behind what every table of the topic has."""
 
-    def start(log: Log, partition: int) -> int:
-        last = position(
-            folder,
-            _ROOTS[topic],
-            log_id=log.log_id,
-            topic=topic,
-            partition=partition,
-        )
+    def start(log: Log, topic: str, partition: int) -> int:
+        if topic not in (FRAMES, EVENTS) and _has_live_rows(context, log):
+            refuse_site(
+                [f"archive: {topic} needs tables of its own: name another path"]
+            )
+        last = archived_to(context.site, log.identity(topic), topic, partition)
         first, _ = log.bounds(topic, partition)
         offset = first if last is None else last + 1
+        if context.site.kafka is None:
+            offset = max(offset, _moved_on(log, topic, partition))
         # From now on retention spares what is not archived yet.
         _store(log, topic, partition, offset)
         structlog.get_logger().info(
@@ -91,48 +107,46 @@ def _source(context: FlowContext, topic: str) -> LogSource:
         )
         return offset
 
-    return LogSource(context.open_log, topic, start, on_gone=_skip)
+    return start
 
 
-def _skip(gone: OffsetGone) -> int:
-    structlog.get_logger().error(
-        "records_lost_to_retention",
-        topic=gone.topic,
-        partition=gone.partition,
-        records=gone.first - gone.asked,
+def _has_live_rows(context: FlowContext, log: Log) -> bool:
+    identity = log.identity(FRAMES)
+    return any(
+        archived_to(context.site, identity, FRAMES, number) is not None
+        for number in log.partitions(FRAMES)
     )
-    return gone.first
 
 
-def _writers(context: FlowContext) -> dict[str, Callable[[], ArchiveWriter]]:
-    log = context.open_log()
-    try:
-        return {
-            f"{topic}-{partition}": _builder(context, topic, partition)
-            for topic in _ROOTS
-            for partition in log.partitions(topic)
-        }
-    finally:
-        log.close()
+def _moved_on(log: Log, topic: str, partition: int) -> int:
+    """What went to Kafka, while the site had one, was archived from there."""
+    return log.position(FORWARD, topic, partition) or 0
+
+
+def _skip(context: FlowContext, reading: Reading) -> Callable[[OffsetGone], int]:
+    """Go on behind what retention took, and tell of it in the events."""
+
+    def skip(gone: OffsetGone) -> int:
+        log = reading.open_log()
+        try:
+            tell_loss(log, READER, gone, metrics=context.metrics)
+        finally:
+            log.close()
+        return gone.first
+
+    return skip
 
 
 def _builder(
-    context: FlowContext, topic: str, partition: int
+    context: FlowContext, reading: Reading, topic: str, partition: int
 ) -> Callable[[], ArchiveWriter]:
     def build() -> ArchiveWriter:
-        log = context.open_log()
+        log = reading.open_log()
 
-        def keep(record: LogRecord, error: str) -> None:
-            assert isinstance(record, Record)
-            bury(
-                log,
-                READER,
-                record,
-                topic,
-                partition,
-                error,
-                metrics=context.metrics,
-            )
+        def keep(rejected: Rejected) -> None:
+            offset, key, value, reason = rejected
+            place = Place(topic, partition, offset)
+            bury(log, READER, place, key, value, reason, metrics=context.metrics)
 
         def settle() -> None:
             try:
@@ -140,31 +154,37 @@ def _builder(
             except LogError as refused:
                 raise OSError(str(refused)) from refused
 
+        root = roots_of(context.site)[topic]
         archive = Archive(
-            context.site.archive_path,
-            _ROOTS[topic],
-            log_id=log.log_id,
+            archive_store(context.site),
+            root,
+            log_id=reading.identities[topic],
             topic=topic,
             partition=partition,
             metrics=context.metrics,
         )
-        rows = FrameRows(Schemas(log).frame_schema) if topic == FRAMES else EventRows()
+        events = root == EventRows.root
+        rows = EventRows() if events else FrameRows(Schemas(log).frame_schema)
         return ArchiveWriter(
             archive,
             rows,
             settle=settle,
             bury=keep,
             stored=lambda offset: _store(log, topic, partition, offset),
+            close=log.close,
         )
 
     return build
 
 
 def _store(log: Log, topic: str, partition: int, offset: int) -> None:
+    """Tell the log where reading would go on; the archive itself knows it too."""
     try:
-        log.store_position(READER, topic, partition, offset)
+        if isinstance(log, KafkaLog):
+            log.commit_soon(READER, topic, partition, offset)
+        else:
+            log.store_position(READER, topic, partition, offset)
     except LogError as error:
-        # The archive itself knows where it stands; the next roll says it again.
         structlog.get_logger().warning("position_not_stored", error=str(error))
 
 
@@ -177,4 +197,5 @@ def _host(context: FlowContext) -> Host:
         hold=hold,
         clear=lambda: context.health.clear(READER),
         stopping=lambda: STOP.requested,
+        alive=lambda: context.health.progress(READER),
     )

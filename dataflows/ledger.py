@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +18,9 @@ from transforms.codec.framing import HEADER_BYTES, CodecError
 from transforms.codec.sift import Sifter
 from transforms.ledger import Hour, Ledger, ledger_of, status_label
 from transforms.plan import groups_of
+
+if TYPE_CHECKING:
+    from sinks.archive.store import Store
 
 __all__ = [
     "Facts",
@@ -103,36 +105,14 @@ def facts_of_log(log: Log, asset: str = "*") -> dict[Key, Facts]:
     return collector.facts()
 
 
-def facts_of_archive(folder: Path, asset: str = "*") -> dict[Key, Facts]:
-    """All frames of the archive whose asset matches."""
-    import pyarrow as pa
-    import pyarrow.fs as fs
-    from deltalake import DeltaTable
-
-    from sinks.archive.commit import table_names
-
-    found: dict[Key, Facts] = {}
-    for name in table_names(folder, "frames"):
-        # Through Arrow's own file system: with the other one processes have been seen
-        # to abort at their end ("terminate called without an active exception").
-        place = fs.SubTreeFileSystem(
-            str((folder / name).absolute()), fs.LocalFileSystem()
-        )
-        dataset = DeltaTable(folder / name).to_pyarrow_dataset(filesystem=place)
-        columns = ["site", "area", "asset", "seq", "period", "status"]
-        table: Any = dataset.to_table(columns)
-        keys = pa.compute.binary_join_element_wise(
-            *(table[part].cast(pa.string()) for part in columns[:3]), "/"
-        )
-        encoded = keys.combine_chunks().dictionary_encode()
-        codes = encoded.indices.to_numpy().astype(np.int64)
-        numbers = [table[c].to_numpy().astype(np.int64) for c in columns[3:]]
-        for code, text in enumerate(encoded.dictionary.to_pylist()):
-            if fnmatchcase(text, asset):
-                rows = codes == code
-                key = Key(text, name.rpartition("/")[2])
-                found[key] = Facts(*(column[rows] for column in numbers))
-    return found
+def facts_of_archive(store: Store, asset: str = "*") -> dict[Key, Facts]:
+    """All frames of the archive whose asset matches. OSError."""
+    return {
+        Key(text, name.rpartition("/")[2]): facts
+        for name in store.table_names("frames")
+        for text, facts in _facts_of_table(store, name)
+        if fnmatchcase(text, asset)
+    }
 
 
 def ledgers(
@@ -188,20 +168,21 @@ class _Collector:
         self._parts: dict[str, list[Longs]] = {}
 
     def add(self, records: list[Record]) -> None:
-        by_header: dict[bytes, list[tuple[str, bytes]]] = {}
+        by_header: dict[bytes, tuple[list[str], list[bytes]]] = {}
         for record in records:
             if self._wants(record.key):
                 header = record.value[:HEADER_BYTES]
-                by_header.setdefault(header, []).append((record.key, record.value))
-        for items in by_header.values():
+                keys, values = by_header.setdefault(header, ([], []))
+                keys.append(record.key)
+                values.append(record.value)
+        for keys, values in by_header.values():
             try:
-                schema = self._schemas.frame_schema(items[0][1])
+                schema = self._schemas.frame_schema(values[0])
             except CodecError:
                 continue
-            columns, kept, _ = self._sifter.sift(schema, items)
+            columns, kept, _ = self._sifter.sift(schema, keys, values)
             codes = [
-                self._codes.setdefault(items[place][0], len(self._codes))
-                for place in kept
+                self._codes.setdefault(keys[place], len(self._codes)) for place in kept
             ]
             part = (codes, columns.seq, columns.period_us, columns.status)
             self._parts.setdefault(schema.group, []).append(
@@ -214,14 +195,40 @@ class _Collector:
     def _facts(self) -> Iterator[tuple[Key, Facts]]:
         assets = list(self._codes)
         for group, parts in self._parts.items():
-            whole = np.concatenate(parts, axis=1)
-            whole = whole[:, np.argsort(whole[0], kind="stable")]
-            codes, starts = np.unique(whole[0], return_index=True)
-            ends = [*starts[1:], whole.shape[1]]
-            for code, start, end in zip(codes, starts, ends, strict=True):
-                yield Key(assets[code], group), Facts(*whole[1:, start:end])
+            for asset, facts in _by_asset(np.concatenate(parts, axis=1), assets):
+                yield Key(asset, group), facts
 
     def _wants(self, asset: str) -> bool:
         if asset not in self._wanted:
             self._wanted[asset] = fnmatchcase(asset, self._asset)
         return self._wanted[asset]
+
+
+def _facts_of_table(store: Store, name: str) -> Iterator[tuple[str, Facts]]:
+    import pyarrow.compute as pc
+
+    from sinks.archive.store import store_errors
+
+    columns = ["site", "area", "asset", "seq", "period", "status"]
+    codes: dict[str, int] = {}
+    parts: list[Longs] = []
+    with store_errors():
+        dataset = store.open(name).to_pyarrow_dataset(filesystem=store.files_of(name))
+    for batch in dataset.to_batches(columns=columns):
+        texts = (pc.fill_null(batch[part].cast("string"), "") for part in columns[:3])
+        keys = pc.binary_join_element_wise(*texts, "/").dictionary_encode()
+        known = [codes.setdefault(k, len(codes)) for k in keys.dictionary.to_pylist()]
+        numbers = [batch[column].to_numpy() for column in columns[3:]]
+        place = np.array(known, np.int64)[keys.indices.to_numpy()]
+        parts.append(np.array([place, *numbers], np.int64))
+    if parts:
+        yield from _by_asset(np.concatenate(parts, axis=1), list(codes))
+
+
+def _by_asset(whole: Longs, assets: Sequence[str]) -> Iterator[tuple[str, Facts]]:
+    """The facts of each asset; the first row of ``whole`` is its place in ``assets``."""
+    whole = whole[:, np.argsort(whole[0], kind="stable")]
+    codes, starts = np.unique(whole[0], return_index=True)
+    ends = [*starts[1:], whole.shape[1]]
+    for code, start, end in zip(codes, starts, ends, strict=True):
+        yield assets[code], Facts(*whole[1:, start:end])

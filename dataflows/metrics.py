@@ -65,6 +65,7 @@ METRICS: Mapping[str, Metric] = {
     "pm500_log_dropped_total": _counter(
         "Records lost because that buffer was full.", "topic"
     ),
+    "pm500_forwarded_total": _counter("Records moved on to Kafka.", "topic"),
     "pm500_dead_letters_total": _counter(
         "Records set aside that a flow could not use.", "flow"
     ),

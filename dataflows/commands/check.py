@@ -10,6 +10,7 @@ import typer
 
 from connectors.profiles import load_profile
 from dataflows.commands.options import SiteOption, use_site
+from dataflows.replica import Replica, ReplicaError, replica
 from dataflows.site import Meter, Site, SiteError, load_site
 from transforms.budget import Budget, plan
 
@@ -42,10 +43,12 @@ def check(
         raise typer.BadParameter("--with-modbus goes with --probe")
     try:
         checked = load_site(site)
-    except SiteError as error:
+        part = replica()
+        _try_kafka(site, checked)
+    except (SiteError, ReplicaError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
-    for line in _lines(site, checked, budgets(checked)):
+    for line in _lines(site, checked, part, budgets(checked)):
         typer.echo(line)
     if probe:
         from dataflows.commands.probe import probe_site
@@ -64,7 +67,7 @@ def budgets(site: Site) -> list[tuple[Meter, Budget]]:
 
 
 def _lines(
-    path: Path, site: Site, planned: list[tuple[Meter, Budget]]
+    path: Path, site: Site, part: Replica, planned: list[tuple[Meter, Budget]]
 ) -> Iterator[str]:
     log, observe = site.log, site.observe
     survives = {"normal": "kill -9", "full": "kill -9 and power cuts"}[log.synchronous]
@@ -78,12 +81,16 @@ def _lines(
         yield f"mqtt      {mqtt.host}:{mqtt.port}, Sparkplug group {mqtt.group}"
     else:
         yield "mqtt      none: publish does not run"
+    yield f"kafka     {_kafka(site)}"
     if site.archive:
-        yield f"archive   {site.archive_path}, commits every {_rolls(site)}"
+        yield f"archive   {_place(site)}, commits every {_rolls(site)}"
     else:
         yield "archive   none: archive does not run"
     ports = f"ports from {observe.base_port}" if observe.base_port else "free ports"
     yield f"observe   {observe.host}, {ports}"
+    if not part.alone:
+        own = len(part.own(site.meter))
+        yield f"replica   {part}: polls {own} of {len(site.meter)} meter(s)"
     for meter, budget in planned:
         yield ""
         yield f"{site.asset(meter)}  {meter.profile} at {meter.host}"
@@ -104,6 +111,35 @@ def _lines(
         f"total     {len(planned)} meter(s), {frames:.2f} frames/s, "
         f"{requests_all:.2f} requests/s"
     )
+
+
+def _try_kafka(path: Path, site: Site) -> None:
+    """SiteError where ``[kafka]`` holds what no client takes; nothing is connected."""
+    if site.kafka is None:
+        return
+    from dataflows.kafka import KafkaSettingsError, kafka_client
+
+    try:
+        kafka_client(site)
+    except KafkaSettingsError as error:
+        raise SiteError(path, [str(error)]) from error
+
+
+def _kafka(site: Site) -> str:
+    kafka = site.kafka
+    if kafka is None:
+        return "none: forward does not run"
+    return (
+        f"{kafka.bootstrap_servers}, topics {kafka.topic_prefix}pm500.*, frames in "
+        f"{kafka.partitions} partition(s), {kafka.replication} replica(s), "
+        f"kept {kafka.retention_hours:g} h"
+    )
+
+
+def _place(site: Site) -> str:
+    if not site.archive_place.startswith("s3://") or site.s3.endpoint is None:
+        return site.archive_place
+    return f"{site.archive_place} at {site.s3.endpoint}"
 
 
 def _rolls(site: Site) -> str:

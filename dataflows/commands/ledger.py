@@ -15,8 +15,8 @@ from typing import Annotated
 
 import typer
 
-from connectors.log.contract import LogError
-from dataflows.commands.open_log import open_site_log
+from dataflows.commands.loss_line import loss_json, loss_line
+from dataflows.commands.open_log import LogName, leave, open_log, site_of_command
 from dataflows.commands.options import SiteOption
 from dataflows.ledger import (
     Facts,
@@ -27,7 +27,8 @@ from dataflows.ledger import (
     facts_of_log,
     ledgers,
 )
-from dataflows.site import Site, load_site
+from dataflows.losses import Loss, between, losses_of_archive, losses_of_log
+from dataflows.site import Site
 from transforms.ledger import Hour, Ledger, ledger_hours
 
 __all__ = ["Source", "ledger"]
@@ -39,7 +40,11 @@ class Source(StrEnum):
     """Whose frames are counted."""
 
     log = "log"
+    kafka = "kafka"
     archive = "archive"
+
+
+_LOGS = {Source.log: LogName.edge, Source.kafka: LogName.kafka}
 
 
 def ledger(
@@ -58,7 +63,10 @@ def ledger(
     ] = None,
     hours: Annotated[bool, typer.Option(help="A row per hour (UTC).")] = False,
     source: Annotated[
-        Source, typer.Option(help="Count the frames of the log or of the archive.")
+        Source,
+        typer.Option(
+            help="Count the frames of the edge's log, of Kafka or of the archive."
+        ),
     ] = Source.log,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object instead of a table.")
@@ -70,26 +78,42 @@ def ledger(
     Without `--from` and `--to` the slots from each group's first known frame to its
     last are due. With both, all slots between them are due, for every meter that the
     site has configured, heard of or not. The sums are exact.
+
+    Below stand the records that retention took before a reader had them, of whatever
+    asset: slots that are missing for that reason have it there.
+
+    Exit code 1 where the log or the archive is not there or does not answer, 2 where the
+    site is wrong or has no Kafka.
     """
     start_us, end_us = _instant("--from", start), _instant("--to", end)
     if end_us is not None:
         end_us = min(end_us, time.time_ns() // 1000)
-    with open_site_log(site) as log:
-        loaded = load_site(site)
-        try:
-            facts = (
-                facts_of_log(log, asset)
-                if source is Source.log
-                else facts_of_archive(loaded.archive_path, asset)
-            )
-        except (LogError, OSError) as error:
-            typer.echo(str(error), err=True)
-            raise typer.Exit(1) from None
+    loaded = site_of_command(site)
+    facts, losses = _look(site, loaded, source, asset)
     found = _ledgers(loaded, facts, asset, start_us, end_us)
+    losses = between(losses, start_us, end_us)
     if as_json:
-        typer.echo(json.dumps(_json(found), indent=2))
+        told = _json(found) | {"losses": [loss_json(each) for each in losses]}
+        typer.echo(json.dumps(told, indent=2))
     else:
         _print(found, hours=hours)
+        for each in losses:
+            typer.echo(loss_line(each))
+
+
+def _look(
+    path: Path, site: Site, source: Source, asset: str
+) -> tuple[dict[Key, Facts], list[Loss]]:
+    if source is not Source.archive:
+        with open_log(path, site, _LOGS[source]) as log:
+            return facts_of_log(log, asset), losses_of_log(log)
+    from dataflows.archive_store import archive_store
+
+    try:
+        store = archive_store(site)
+        return facts_of_archive(store, asset), losses_of_archive(store)
+    except OSError as error:
+        leave(1, str(error))
 
 
 def _instant(option: str, text: str | None) -> int | None:

@@ -22,7 +22,9 @@ _LEAVE_SECONDS = 5.0
 def run(
     name: Annotated[
         str | None,
-        typer.Argument(help="acquire, publish or archive; all of them where absent."),
+        typer.Argument(
+            help="acquire, publish, forward or archive; all of them where absent."
+        ),
     ] = None,
     site: SiteOption = Path("site.toml"),
     log_file: Annotated[

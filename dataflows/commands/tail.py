@@ -8,24 +8,16 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from connectors.log.contract import (
-    DEAD,
-    EVENTS,
-    FRAMES,
-    Log,
-    LogError,
-    OffsetGone,
-    Record,
-)
+from connectors.log.contract import DEAD, EVENTS, FRAMES, Log, OffsetGone, Record
 from connectors.log.schemas import Schemas
-from dataflows.commands.open_log import open_site_log
+from dataflows.commands.open_log import LogName, open_log, site_of_command
 from dataflows.commands.options import SiteOption
 from dataflows.commands.record_line import Line, RecordLines
 
@@ -61,6 +53,10 @@ def tail(
             help="Where to begin: at the end where it follows, else at the beginning.",
         ),
     ] = None,
+    partition: Annotated[
+        int | None,
+        typer.Option(min=0, help="Only this partition; in Kafka a topic has several."),
+    ] = None,
     follow: Annotated[
         bool, typer.Option(help="Wait for what comes, or end with what is there.")
     ] = True,
@@ -68,6 +64,9 @@ def tail(
         int | None, typer.Option(min=1, help="End after so many lines.")
     ] = None,
     topic: Annotated[Topic, typer.Option(help="What to print.")] = Topic.frames,
+    log: Annotated[
+        LogName, typer.Option(help="The log of the edge, or the one in Kafka.")
+    ] = LogName.edge,
     site: SiteOption = Path("site.toml"),
 ) -> None:
     """Print the log's records, one JSON object a line, until a signal comes.
@@ -75,21 +74,25 @@ def tail(
     A failed poll is a line too, with its status. `quality` counts the readings by
     quality, a reading without a value is null, `latency_ms` is the meter's own: from
     the request to the answer. A record that cannot be read is a line with its `error`.
+    Lines of one partition come in its order; those of Kafka name their partition.
+
+    Exit code 1 where the log is not there or does not answer, 2 where the site is wrong
+    or has no Kafka.
     """
     name = _TOPICS[topic]
-    with open_site_log(site) as log:
-        view = RecordLines(Schemas(log), name, asset=asset, group=group)
-        try:
-            first = _first(log, name, start or ("end" if follow else "beginning"))
-            with _Stop() as stop:
-                for records in _batches(log, name, first, stop if follow else None):
-                    lines = [line for r in records if (line := view.line(r))][:count]
-                    stop.write(lines)
-                    if count is not None and not (count := count - len(lines)):
-                        break
-        except LogError as error:
-            typer.echo(str(error), err=True)
-            raise typer.Exit(1) from None
+    with open_log(site, site_of_command(site), log) as opened:
+        view = RecordLines(Schemas(opened), name, asset=asset, group=group)
+        start = start or ("end" if follow else "beginning")
+        first = _first(opened, name, _chosen(opened, name, partition), start)
+        told = _place if log is LogName.kafka else _no_place
+        with _Stop() as stop:
+            for number, records in _batches(
+                opened, name, first, stop if follow else None
+            ):
+                lines = [line for r in records if (line := view.line(r))][:count]
+                stop.write([line | told(line, number) for line in lines])
+                if count is not None and not (count := count - len(lines)):
+                    break
 
 
 class _Stopped(Exception):  # noqa: N818 - a signal, no error
@@ -99,7 +102,8 @@ class _Stopped(Exception):  # noqa: N818 - a signal, no error
 class _Stop:
     """Ends the block quietly on SIGTERM, SIGINT, and when nobody reads our output.
 
-    A signal interrupts only a wait, for records or for a slow reader of our output.
+    A signal interrupts only a wait: for records, for a log that does not answer or for a
+    slow reader of our output.
     """
 
     def __init__(self) -> None:
@@ -127,7 +131,8 @@ class _Stop:
             raise _Stopped
 
     @contextmanager
-    def _waiting(self) -> Iterator[None]:
+    def waiting(self) -> Iterator[None]:
+        """A block that a signal ends."""
         self._waits = True
         try:
             if self._asked:
@@ -137,46 +142,87 @@ class _Stop:
             self._waits = False
 
     def sleep(self, seconds: float) -> None:
-        with self._waiting():
+        with self.waiting():
             time.sleep(seconds)
 
     def write(self, lines: list[Line]) -> None:
         text = "".join(f"{json.dumps(line)}\n" for line in lines)
-        with self._waiting():
+        with self.waiting():
             sys.stdout.write(text)
             sys.stdout.flush()
 
 
-def _first(log: Log, topic: str, start: str) -> int:
-    """The offset to begin at; typer.BadParameter where ``start`` names none."""
-    first, following = log.bounds(topic, 0)
+def _chosen(log: Log, topic: str, partition: int | None) -> tuple[int, ...]:
+    """The partitions to print; typer.BadParameter where there is none such."""
+    there = log.partitions(topic)
+    if partition is None:
+        return there
+    if partition not in there:
+        raise typer.BadParameter(
+            f"{partition} is none of {there[0]}..{there[-1]}", param_hint="--partition"
+        )
+    return (partition,)
+
+
+def _first(
+    log: Log, topic: str, partitions: tuple[int, ...], start: str
+) -> dict[int, int]:
+    """The offset of each partition to begin at.
+
+    typer.BadParameter where ``start`` names none.
+    """
+    bounds = {number: log.bounds(topic, number) for number in partitions}
     if start == "beginning":
-        return first
+        return {number: first for number, (first, _) in bounds.items()}
     if start == "end":
-        return following
+        return {number: following for number, (_, following) in bounds.items()}
+    if len(bounds) > 1:
+        raise typer.BadParameter(
+            f"{start!r} needs --partition: {topic} has {len(bounds)} partitions",
+            param_hint="--from",
+        )
+    ((number, (first, following)),) = bounds.items()
     if not start.isdecimal() or int(start) > following:
         raise typer.BadParameter(
             f"{start!r} is none of beginning, end, {first}..{following}",
             param_hint="--from",
         )
-    return int(start)
+    return {number: int(start)}
 
 
 def _batches(
-    log: Log, topic: str, offset: int, waits: _Stop | None
-) -> Iterator[list[Record]]:
-    """Records from an offset on; without ``waits`` it ends where the topic ends now."""
+    log: Log, topic: str, offsets: dict[int, int], waits: _Stop | None
+) -> Iterator[tuple[int, list[Record]]]:
+    """Records by partition, from its offset on, the partitions in turn.
+
+    Without ``waits`` it ends where the topic ends now.
+    """
     while True:
-        try:
-            records = log.read(topic, 0, offset, _BATCH)
-        except OffsetGone as gone:
-            typer.echo(f"{gone}: going on there", err=True)
-            offset = gone.first
+        idle = True
+        for number, offset in offsets.items():
+            try:
+                with waits.waiting() if waits else nullcontext():
+                    records = log.read(topic, number, offset, _BATCH)
+            except OffsetGone as gone:
+                typer.echo(f"{gone}: going on there", err=True)
+                offsets[number] = gone.first
+                idle = False
+                continue
+            if records:
+                idle = False
+                offsets[number] = records[-1].offset + 1
+                yield number, records
+        if not idle:
             continue
-        if records:
-            offset = records[-1].offset + 1
-            yield records
-        elif waits is None:
+        if waits is None:
             return
-        else:
-            waits.sleep(_IDLE_SECONDS)
+        waits.sleep(_IDLE_SECONDS)
+
+
+def _place(line: Line, partition: int) -> Line:
+    # A dead letter has a partition of its own: where its record stood.
+    return {"log_partition" if "log_offset" in line else "partition": partition}
+
+
+def _no_place(_: Line, __: int) -> Line:
+    return {}

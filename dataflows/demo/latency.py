@@ -33,13 +33,14 @@ class LatencyListener:
     """Subscribes to the site's data and holds each message's clock against ours.
 
     A metric's time is when its frame was received, in whole milliseconds: so the
-    latencies are exact to 1 ms, and too long rather than too short.
+    latencies are exact to 1 ms, and too long rather than too short; all of them are in
+    ``latencies_ms``, in the order of their coming.
     """
 
     def __init__(self, server: MqttAddress, *, group: str, site: str) -> None:
         self._topic = f"{NAMESPACE}/{group}/DDATA/#"
         self._node_prefix = f"{site}."
-        self._all_ms = array("d")
+        self.latencies_ms = array("d")
         self.last_ms: dict[str, float] = {}
         client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
         client.suppress_exceptions = True
@@ -59,7 +60,7 @@ class LatencyListener:
 
     def percentile_ms(self, percent: float, newest: int | None = None) -> float | None:
         """Of all messages so far, or of the newest; None before the first."""
-        value = percentile(self._all_ms[-newest if newest else 0 :], percent)
+        value = percentile(self.latencies_ms[-newest if newest else 0 :], percent)
         return None if value is None else round(value, 1)
 
     def _connected(self, client: mqtt.Client, *_: Any) -> None:
@@ -77,5 +78,5 @@ class LatencyListener:
         if metrics[0].is_historical or not metrics[0].HasField("timestamp"):
             return
         took_ms = now_ms - metrics[0].timestamp
-        self._all_ms.append(took_ms)
+        self.latencies_ms.append(took_ms)
         self.last_ms[f"{topic.node.replace('.', '/', 1)}/{topic.device}"] = took_ms

@@ -186,8 +186,8 @@ class _Stage:
         return Outcome(
             ledger=summarize(log),
             frames=log.bounds(FRAMES, 0)[1],
-            archive=count_archive(site.archive_path),
-            archive_path=site.archive_path,
+            archive=count_archive(Path(site.archive_place)),
+            archive_path=Path(site.archive_place),
             site_path=self._site_path,
             log_path=site.log_path,
             p50_ms=latency.percentile_ms(50),
@@ -264,7 +264,7 @@ class _Stage:
         assert site.mqtt is not None
         only = "  (broker for this demo only)" if self._settings.mqtt is None else ""
         return {
-            "archive": short_path(site.archive_path),
+            "archive": short_path(Path(site.archive_place)),
             "log": f"{short_path(site.log_path)}  topic {FRAMES}",
             "tail": f"{runnable('pm500')} tail --site "
             f"{shlex.quote(short_path(self._site_path))}",

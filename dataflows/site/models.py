@@ -1,53 +1,39 @@
-"""The whole configuration: one TOML to frozen models, every mistake at once."""
+"""The sections of a site file as frozen models; each says what its keys mean."""
 
 from __future__ import annotations
 
-import os
-import tomllib
-from collections.abc import Iterator, Mapping
-from math import isfinite
+import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from connectors.profiles import load_profile, profile_names
-from transforms.budget import plan
-from transforms.model.asset import Asset, problem_with_part
-from transforms.model.profile import Profile
-from transforms.model.profile_check import ProfileError, mistakes_of
+from connectors.log.contract import FRAMES, TOPICS
+from transforms.model.asset import problem_with_part
 
 __all__ = [
+    "FLOW_PORTS",
+    "S3",
     "Archive",
+    "Kafka",
     "LogSettings",
     "Meter",
     "Mqtt",
     "Observe",
     "Poll",
     "Site",
-    "SiteError",
-    "load_site",
-    "site_path",
+    "SiteSection",
 ]
 
 MeterProtocol = Literal["ethernet_ip", "modbus", "both"]
 Port = Annotated[int, Field(ge=0, le=65535)]
 MeterPort = Annotated[int, Field(ge=1, le=65535)]
-# Each flow takes one port, from `observe.base_port` on; three more flows may come.
-_FLOWS = 6
+# Each flow takes one port, from `observe.base_port` on; two more flows may come.
+FLOW_PORTS = 6
 Positive = Annotated[float, Field(gt=0)]
 System = Literal["1P", "2P", "3P", "3P.1", "3P.2", "3P.n"]
-
-
-class SiteError(ValueError):
-    """A site file that cannot be used; ``mistakes`` lists every one with its path."""
-
-    def __init__(self, path: Path, mistakes: list[str]) -> None:
-        self.mistakes = tuple(mistakes)
-        lines = "\n".join(f"  {mistake}" for mistake in mistakes)
-        super().__init__(f"{path}: {len(mistakes)} mistake(s)\n{lines}")
 
 
 class _Model(BaseModel):
@@ -72,6 +58,34 @@ def _part(text: str) -> str:
     if problem := problem_with_part(text):
         raise ValueError(problem)
     return text
+
+
+def _place(text: str) -> str:
+    scheme, mark, rest = text.partition("://")
+    # What every store and every reader of Delta takes; others differ in how they escape.
+    bucket = r"[a-z0-9.-]{3,63}(/[A-Za-z0-9_.=-]+)*/?"
+    if mark and (scheme != "s3" or not re.fullmatch(bucket, rest)):
+        raise ValueError(f"{text!r} is neither a folder nor s3://bucket/prefix")
+    return text
+
+
+def _endpoint(text: str) -> str:
+    if not re.match(r"https?://[^/\s]", text):
+        raise ValueError(f"{text!r} must begin with http:// or https://")
+    return text
+
+
+def _prefix(text: str) -> str:
+    # What Kafka allows in a topic's name (org.apache.kafka.common.internals.Topic).
+    if not re.fullmatch(r"[a-zA-Z0-9._-]*", text) or len(text) > 100:
+        raise ValueError(f"{text!r} must be of letters, digits, '.', '_' and '-'")
+    return text
+
+
+def _frames_topic(text: str) -> str:
+    if not text or text in {*TOPICS} - {FRAMES}:
+        raise ValueError(f"{text!r} is no topic of frames")
+    return _prefix(text)
 
 
 def _uuid(text: str) -> str:
@@ -197,8 +211,15 @@ class Mqtt(_Model):
 class Archive(_Model):
     """The Delta tables."""
 
-    path: Path | None = Field(
-        default=None, description="Folder of the tables; data/archive where absent."
+    path: Annotated[str, AfterValidator(_place)] | None = Field(
+        default=None,
+        description="Folder of the tables, or s3://bucket/prefix; data/archive where "
+        "absent.",
+    )
+    frames_topic: Annotated[str, AfterValidator(_frames_topic)] = Field(
+        default=FRAMES,
+        description="Where frames are read. Another topic, such as a replay's, is "
+        "archived without events and needs tables of its own.",
     )
     roll_rows: Annotated[int, Field(ge=1)] = Field(
         default=500_000, description="Rows of a topic after which files are committed."
@@ -211,14 +232,63 @@ class Archive(_Model):
     )
 
 
+class Kafka(_Model):
+    """The Kafka cluster that the edge's log is moved on to; the archive reads there."""
+
+    bootstrap_servers: Annotated[str, Field(min_length=1)] = Field(
+        description="host:port of one broker or more, by commas."
+    )
+    topic_prefix: Annotated[str, AfterValidator(_prefix)] = Field(
+        default="", description="Put before every topic and consumer group."
+    )
+    partitions: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=4,
+        description="Of the frames and derived topics where pm500 makes them; the "
+        "others have one.",
+    )
+    replication: Annotated[int, Field(ge=1, le=15)] = Field(
+        default=1, description="Copies of every topic where pm500 makes it."
+    )
+    retention_hours: Positive = Field(
+        default=168.0,
+        description="Age at which Kafka drops records; schemas are kept for ever.",
+    )
+    sasl_password_file: Path | None = Field(
+        default=None, description="File that holds the SASL password."
+    )
+    ssl_key_password_file: Path | None = Field(
+        default=None, description="File that holds the password of the TLS key."
+    )
+    client: dict[str, str | int | float | bool] = Field(
+        default={},
+        description="Further librdkafka settings by name, such as security.protocol; "
+        "no secrets.",
+    )
+
+
+class S3(_Model):
+    """The store of an archive in s3://…; the AWS environment counts where absent."""
+
+    endpoint: Annotated[str, AfterValidator(_endpoint)] | None = Field(
+        default=None, description="URL of a store that is not Amazon's own."
+    )
+    region: str | None = Field(default=None, description="Region of the bucket.")
+    access_key_id_file: Path | None = Field(
+        default=None, description="File that holds the access key id."
+    )
+    secret_access_key_file: Path | None = Field(
+        default=None, description="File that holds the secret access key."
+    )
+
+
 class Observe(_Model):
     """Metrics and health of each flow: one port per process."""
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     base_port: Port = Field(
         default=9500,
-        description="acquire listens here, publish on the next, archive after it; "
-        "0 takes free ports.",
+        description="acquire listens here, publish on the next, archive and forward "
+        "after it; 0 takes free ports.",
     )
     log_format: Literal["auto", "json", "console"] = Field(
         default="auto", description="auto: console on a terminal, JSON otherwise."
@@ -233,7 +303,9 @@ class Site(_Model):
     poll: Poll = Poll()
     meter: Annotated[tuple[Meter, ...], Field(min_length=1)]
     mqtt: Mqtt | None = None
+    kafka: Kafka | None = None
     archive: Archive | None = Archive()
+    s3: S3 = S3()
     observe: Observe = Observe()
     folder: Path = Field(default=Path(), exclude=True)
 
@@ -252,154 +324,14 @@ class Site(_Model):
         return self.data / "log" / "edge.sqlite"
 
     @property
-    def archive_path(self) -> Path:
-        """The folder of the Delta tables."""
+    def archive_place(self) -> str:
+        """Where the Delta tables are: a folder's path or ``s3://bucket/prefix``."""
         own = self.archive.path if self.archive else None
-        return self.folder / own if own else self.data / "archive"
+        if own is None:
+            return str(self.data / "archive")
+        return own if own.startswith("s3://") else str(self.folder / own)
 
     @property
     def commissioning_path(self) -> Path:
         """The record of commissioning checks."""
         return self.data / "commissioning.json"
-
-
-def site_path() -> Path:
-    """The file that ``PM500_SITE`` names, else ``site.toml``."""
-    return Path(os.environ.get("PM500_SITE", "site.toml"))
-
-
-def load_site(path: Path) -> Site:
-    """Read and check a site file; SiteError lists every mistake with its path."""
-    try:
-        raw = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise SiteError(path, ["no such file"]) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SiteError(path, [str(error)]) from error
-    site: Site | None = None
-    mistakes = []
-    if "folder" in raw:
-        mistakes.append("folder: Extra inputs are not permitted")
-    try:
-        site = Site.model_validate(raw | {"folder": path.absolute().parent})
-    except ValidationError as error:
-        mistakes += mistakes_of(error)
-    mistakes += _cross(raw, path.absolute().parent)
-    if site is None or mistakes:
-        raise SiteError(path, mistakes)
-    return site
-
-
-def _cross(raw: Mapping[str, Any], folder: Path) -> Iterator[str]:
-    """Mistakes between values; parts that are wrong by themselves are passed over."""
-    section = raw.get("site")
-    name = section.get("name") if isinstance(section, dict) else None
-    if isinstance(name, str) and "." in name:
-        yield f"site.name: {name!r} must not hold '.'"
-    yield from _resources(raw, folder)
-    seen: dict[object, str] = {}
-    devices: dict[tuple[object, ...], str] = {}
-    meters = raw.get("meter")
-    for index, meter in enumerate(meters if isinstance(meters, list) else ()):
-        if not isinstance(meter, dict):
-            continue
-        where = f"meter[{index}]"
-        asset = meter.get("asset")
-        if isinstance(asset, str):
-            if asset.count("/") != 1:
-                yield f"{where}.asset: {asset!r} is not of the form area/asset"
-            else:
-                try:
-                    Asset.parse(f"site/{asset}")
-                except ValueError as error:
-                    yield f"{where}.asset: {error}"
-            if asset in seen:
-                yield f"{where}.asset: {asset!r} stands already at {seen[asset]}"
-            seen.setdefault(asset, where)
-        for device in _devices(meter):
-            if device in devices:
-                yield f"{where}.host: the same meter as {devices[device]}"
-                break
-            devices[device] = where
-        yield from _meter(where, meter)
-
-
-def _devices(meter: Mapping[str, Any]) -> Iterator[tuple[object, ...]]:
-    """Where its connections go: one of them twice would count its energy twice."""
-    host, protocol = meter.get("host"), meter.get("protocol", "ethernet_ip")
-    if not isinstance(host, str):
-        return
-    if protocol in ("ethernet_ip", "both"):
-        yield "ethernet_ip", host, meter.get("ethernet_ip_port")
-    if protocol in ("modbus", "both"):
-        unit = meter.get("modbus_unit")
-        yield "modbus", host, meter.get("modbus_port"), unit
-
-
-def _resources(raw: Mapping[str, Any], folder: Path) -> Iterator[str]:
-    """Ports and files that the site asks for and cannot have."""
-    observe, mqtt = raw.get("observe"), raw.get("mqtt")
-    port = observe.get("base_port") if isinstance(observe, dict) else None
-    if isinstance(port, int) and 65535 - _FLOWS < port <= 65535:
-        yield f"observe.base_port: {port} leaves no port for each flow"
-    secret = mqtt.get("password_file") if isinstance(mqtt, dict) else None
-    if isinstance(secret, str) and not os.access(folder / secret, os.R_OK):
-        yield f"mqtt.password_file: {secret!r} cannot be read"
-
-
-def _meter(where: str, meter: Mapping[str, Any]) -> Iterator[str]:
-    wanted = meter.get("profile", "pm500")
-    if wanted not in profile_names():
-        known = ", ".join(profile_names())
-        yield f"{where}.profile: {wanted!r} is not shipped; there are: {known}"
-        return
-    try:
-        profile = load_profile(wanted)
-    except ProfileError as error:
-        for mistake in error.mistakes:
-            yield f"{where}.profile: {wanted}: {mistake}"
-        return
-    protocol = meter.get("protocol", "ethernet_ip")
-    for need in ("ethernet_ip", "modbus"):
-        if protocol in (need, "both") and getattr(profile, need) is None:
-            yield f"{where}.protocol: profile {wanted} does not speak {need}"
-    groups = meter.get("groups")
-    if groups is not None and not isinstance(groups, dict):
-        return
-    right: dict[str, float] | None = None if groups is None else {}
-    for group, period in (groups or {}).items():
-        place = f"{where}.groups.{group}"
-        mistakes = list(_group(place, profile, protocol, group, period))
-        yield from mistakes
-        if right is not None and not mistakes and _positive(period):
-            right[group] = period
-    if protocol in ("ethernet_ip", "modbus", "both") and (right or not groups):
-        budget = plan(profile, protocol, right)
-        yield from (f"{where}.{mistake}" for mistake in budget.mistakes)
-
-
-def _group(
-    where: str, profile: Profile, protocol: str, name: str, period: Any
-) -> Iterator[str]:
-    try:
-        group = profile.group_named(name)
-    except KeyError:
-        known = ", ".join(g.name for g in profile.group)
-        yield f"{where}: profile {profile.name} has no such group; it has: {known}"
-        return
-    if not group.ethernet_ip and protocol == "ethernet_ip":
-        yield f"{where}: cannot be read by EtherNet/IP"
-    if not group.modbus and protocol == "modbus":
-        yield f"{where}: cannot be read by Modbus"
-    if not _positive(period):
-        return
-    if period < profile.limits.minimum_period_seconds:
-        floor = profile.limits.minimum_period_seconds
-        yield f"{where}: {period} s is under the profile's minimum of {floor} s"
-    hour_us, period_us = 3_600_000_000, max(1, round(period * 1_000_000))
-    if hour_us % period_us and period_us % hour_us:
-        yield f"{where}: {period} s does not divide the hour"
-
-
-def _positive(value: Any) -> bool:
-    return isinstance(value, int | float) and isfinite(value) and value > 0

@@ -121,7 +121,7 @@ def _started(site: Path, partitions: int) -> None:
 @pytest.mark.slow
 def test_nothing_is_lost_or_doubled_by_kill_9(tmp_path: Path) -> None:
     # It commits nearly all the time, so that most kills meet a commit.
-    rolls = "[archive]\nroll_rows = 20\nroll_seconds = 0.1\n"
+    rolls = "[archive]\nroll_rows = 500\nroll_seconds = 0.1\n"
     site = write_site(tmp_path, SITE + rolls)
     chance = random.Random(500)
     with _appending(site) as appender:

@@ -50,7 +50,7 @@ def test_version_says_ours_and_the_engines() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["run", "nosuch"], "there are: acquire, publish, archive"),
+        (["run", "nosuch"], "there are: acquire, publish, forward, archive"),
         (["run", "acquire", "--log-file", "x"], "goes with supervised flows"),
     ],
 )
@@ -72,6 +72,7 @@ def test_check_prints_what_the_site_makes_pm500_do(tmp_path: Path) -> None:
         f"log       {tmp_path}/data/log/edge.sqlite, normal (survives kill -9), "
         "kept 168 h or 10 GB",
         "mqtt      none: publish does not run",
+        "kafka     none: forward does not run",
         f"archive   {tmp_path}/data/archive, commits every 300 s, 500000 rows or "
         "128000000 bytes",
         "observe   127.0.0.1, ports from 9500",

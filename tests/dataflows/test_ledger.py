@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from typer.testing import CliRunner
 
-from connectors.log.contract import FRAMES
+from connectors.log.contract import EVENTS, FRAMES
 from connectors.log.embedded import EmbeddedLog
+from connectors.log.loss import LOSS, loss_event
 from connectors.log.schemas import publish_schemas
+from dataflows.archive_store import archive_store
 from dataflows.cli import app
+from dataflows.kafka import open_kafka
 from dataflows.ledger import (
     Key,
     Summary,
@@ -21,9 +25,20 @@ from dataflows.ledger import (
     ledgers,
     summarize,
 )
+from dataflows.losses import Loss, between, losses_of_archive, losses_of_log
 from dataflows.site import load_site
 from tests.dataflows.processes import SITE, write_site
-from tests.sinks.archive.making import ENERGY, NOON_US, REALTIME, Writer, frame
+from tests.kafka_broker import KafkaBroker
+from tests.s3 import KEY, REGION, SECRET, S3Server
+from tests.sinks.archive.making import (
+    ENERGY,
+    NOON_US,
+    REALTIME,
+    SECOND_US,
+    Writer,
+    frame,
+)
+from transforms.codec.records import Event
 from transforms.ledger import Hour
 
 M1, M2 = "plant1/hall1/m1", "plant1/hall1/m2"
@@ -49,6 +64,117 @@ def _log(site: Path) -> EmbeddedLog:
     return EmbeddedLog(load_site(site).log_path)
 
 
+def use_bucket(site: Path, server: S3Server) -> None:
+    """The archive of the site in a new bucket."""
+    (site.parent / "id").write_text(KEY)
+    (site.parent / "secret").write_text(SECRET)
+    sections = f"""
+        [archive]
+        path = "s3://{server.bucket()}/plant1"
+        [s3]
+        endpoint = "{server.endpoint}"
+        region = "{REGION}"
+        access_key_id_file = "id"
+        secret_access_key_file = "secret"
+        """
+    site.write_text(site.read_text() + sections)
+
+
+def lost(first: int, last: int, *, second: int, readers: tuple[str, ...]) -> Event:
+    """Of the log's own retention: appended in one second after noon."""
+    return loss_event(
+        "log id",
+        FRAMES,
+        partition=0,
+        first_offset=first,
+        last_offset=last,
+        time_us=NOON_US + second * SECOND_US,
+        until_us=NOON_US + (second + 1) * SECOND_US,
+        readers=readers,
+    )
+
+
+LOSSES = (
+    lost(0, 99, second=0, readers=("archive", "publish")),
+    lost(100, 100, second=60, readers=("publish",)),
+)
+
+
+def append_losses(log: EmbeddedLog) -> None:
+    other = Event(asset=M1, kind="gap", time=NOON_US)
+    # A reader that was killed tells the same loss again.
+    for event in (LOSSES[1], other, LOSSES[0], LOSSES[1]):
+        log.append(EVENTS, [(event.asset, event.encode())])
+    log.append(EVENTS, [("", b"junk")])
+
+
+TOLD = [
+    Loss(
+        time_us=NOON_US,
+        until_us=NOON_US + SECOND_US,
+        topic=FRAMES,
+        partition=0,
+        first_offset=0,
+        last_offset=99,
+        records=100,
+        readers=("archive", "publish"),
+    ),
+    Loss(
+        time_us=NOON_US + 60 * SECOND_US,
+        until_us=NOON_US + 61 * SECOND_US,
+        topic=FRAMES,
+        partition=0,
+        first_offset=100,
+        last_offset=100,
+        records=1,
+        readers=("publish",),
+    ),
+]
+
+
+def test_the_losses_of_a_log_are_known_once_each_by_time(site: Path) -> None:
+    log = _log(site)
+    assert losses_of_log(log) == []
+    append_losses(log)
+    assert losses_of_log(log) == TOLD
+
+
+def test_the_losses_of_an_archive_are_those_of_its_log(site: Path) -> None:
+    log = _log(site)
+    store = archive_store(load_site(site))
+    assert losses_of_archive(store) == []
+    append_losses(log)
+    Writer(store, log, EVENTS).roll(range(5))
+    assert losses_of_archive(store) == TOLD
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "found"),
+    [
+        (None, None, TOLD),
+        (1, None, TOLD),
+        (2, None, TOLD[1:]),
+        (None, 60, TOLD[:1]),
+        (None, 61, TOLD),
+        (2, 60, []),
+    ],
+)
+def test_a_loss_counts_where_it_reaches_into_the_range(
+    start: int | None, end: int | None, found: list[Loss]
+) -> None:
+    def us(second: int | None) -> int | None:
+        return None if second is None else NOON_US + second * SECOND_US
+
+    assert between(TOLD, us(start), us(end)) == found
+
+
+def test_an_event_that_tells_no_loss_is_passed_over(site: Path) -> None:
+    log = _log(site)
+    event = Event(asset="", kind=LOSS, time=NOON_US, data={"topic": FRAMES})
+    log.append(EVENTS, [("", event.encode())])
+    assert losses_of_log(log) == []
+
+
 def test_a_log_is_counted_by_asset_and_group(site: Path) -> None:
     found = ledgers(facts_of_log(_log(site)))
     assert {key: each.total for key, each in found.items()} == {
@@ -60,9 +186,67 @@ def test_a_log_is_counted_by_asset_and_group(site: Path) -> None:
 
 def test_an_archive_is_counted_like_its_log(site: Path) -> None:
     log = _log(site)
-    folder = load_site(site).archive_path
-    Writer(folder, log).roll(range(len(ROWS)))
-    assert ledgers(facts_of_archive(folder)) == ledgers(facts_of_log(log))
+    store = archive_store(load_site(site))
+    assert facts_of_archive(store) == {}
+    Writer(store, log).roll(range(len(ROWS)))
+    assert ledgers(facts_of_archive(store)) == ledgers(facts_of_log(log))
+    assert set(facts_of_archive(store, "*/m2")) == {Key(M2, "realtime")}
+
+
+@pytest.mark.integration
+def test_an_archive_in_a_bucket_is_counted_too(site: Path) -> None:
+    with S3Server() as server:
+        use_bucket(site, server)
+        log = _log(site)
+        Writer(archive_store(load_site(site)), log).roll(range(len(ROWS)))
+        found = json.loads(_run(site, "--json", "--source", "archive"))
+        assert found["total"] == json.loads(_run(site, "--json"))["total"]
+        assert found["losses"] == []
+
+
+@pytest.mark.integration
+def test_kafka_is_counted_like_the_log_of_the_edge(
+    site: Path, kafka: KafkaBroker
+) -> None:
+    sections = f"""
+        [kafka]
+        bootstrap_servers = "{kafka.bootstrap_servers}"
+        topic_prefix = "{uuid4().hex[:8]}."
+        partitions = 3
+        """
+    site.write_text(site.read_text() + sections)
+    log = open_kafka(load_site(site))
+    publish_schemas(log, (REALTIME, ENERGY))
+    log.append(FRAMES, ROWS)
+    log.append(EVENTS, [("", LOSSES[0].encode())])
+    log.close()
+    found = json.loads(_run(site, "--json", "--source", "kafka"))
+    edge = json.loads(_run(site, "--json"))
+    assert found["total"] == edge["total"]
+    assert found["groups"] == edge["groups"]
+    assert [loss["records"] for loss in found["losses"]] == [100]
+    assert edge["losses"] == []
+
+
+@pytest.mark.integration
+def test_a_store_that_refuses_is_one_line(site: Path) -> None:
+    with S3Server() as server:
+        use_bucket(site, server)
+        server.refuse(everything=True)
+        result = CliRunner().invoke(
+            app, ["ledger", "--site", str(site), "--source", "archive"]
+        )
+    assert result.exit_code == 1
+    assert "403" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_the_archive_is_counted_where_there_is_no_log(tmp_path: Path) -> None:
+    site = write_site(tmp_path, SITE)
+    assert json.loads(_run(site, "--json", "--source", "archive"))["groups"] == []
+    result = CliRunner().invoke(app, ["ledger", "--site", str(site)])
+    assert result.exit_code == 1
+    assert result.stderr == f"{tmp_path}/data/log/edge.sqlite: there is no log\n"
 
 
 def test_assets_can_be_chosen_by_a_pattern(site: Path) -> None:
@@ -136,6 +320,30 @@ def test_a_range_makes_all_slots_of_configured_meters_due(site: Path) -> None:
     groups = {(g["asset"], g["group"]): g for g in found["groups"]}
     assert groups[M1, "realtime"]["due"] == 10
     assert groups[M1, "maximum"]["missing"] == groups[M1, "maximum"]["due"]
+
+
+def test_the_command_tells_the_losses_of_the_range(site: Path) -> None:
+    append_losses(_log(site))
+    (line,) = [
+        line
+        for line in _run(site, "--from", "2026-03-01T12:00:59").splitlines()
+        if "lost" in line
+    ]
+    assert line == (
+        "lost: 1 records, pm500.frames-0@100..100, 2026-03-01T12:01:00Z to "
+        "2026-03-01T12:01:01Z, not read by publish"
+    )
+    first, _ = json.loads(_run(site, "--json"))["losses"]
+    assert first == {
+        "time": "2026-03-01T12:00:00Z",
+        "until": "2026-03-01T12:00:01Z",
+        "topic": "pm500.frames",
+        "partition": 0,
+        "first_offset": 0,
+        "last_offset": 99,
+        "records": 100,
+        "readers": ["archive", "publish"],
+    }
 
 
 def test_a_time_that_is_none_is_refused(site: Path) -> None:

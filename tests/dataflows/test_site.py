@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from pydantic import BaseModel
 
 from dataflows.site import (
+    S3,
     Archive,
+    Kafka,
     LogSettings,
     Meter,
     Mqtt,
@@ -32,7 +34,9 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "poll": Poll,
     "meter": Meter,
     "mqtt": Mqtt,
+    "kafka": Kafka,
     "archive": Archive,
+    "s3": S3,
     "observe": Observe,
 }
 SMALL = """
@@ -72,14 +76,82 @@ def test_folders_stand_beside_the_file(path: Path) -> None:
     site = load_site(path)
     assert site.data == path.parent / "data"
     assert site.log_path == path.parent / "data" / "log" / "edge.sqlite"
-    assert site.archive_path == path.parent / "data" / "archive"
+    assert site.archive_place == f"{path.parent}/data/archive"
     assert site.commissioning_path == path.parent / "data" / "commissioning.json"
 
 
-def test_an_absolute_folder_stays_where_it_is(path: Path, tmp_path: Path) -> None:
-    own = tmp_path / "elsewhere"
-    path.write_text(f'{SMALL}\n[archive]\npath = "{own}"\n')
-    assert load_site(path).archive_path == own
+@pytest.mark.parametrize(
+    ("own", "place"),
+    [
+        ("tables", "{folder}/tables"),
+        ("{folder}/elsewhere", "{folder}/elsewhere"),
+        ("s3://bucket/plant", "s3://bucket/plant"),
+    ],
+)
+def test_the_archive_is_a_folder_or_a_bucket(path: Path, own: str, place: str) -> None:
+    folder = path.parent
+    path.write_text(f'{SMALL}[archive]\npath = "{own.format(folder=folder)}"\n')
+    assert load_site(path).archive_place == place.format(folder=folder)
+
+
+@pytest.mark.parametrize("place", ["gs://bucket/plant", "s3://", "s3:///plant"])
+def test_another_place_for_the_archive_is_a_mistake(path: Path, place: str) -> None:
+    mistakes = mistakes_of(path, f'{SMALL}[archive]\npath = "{place}"\n')
+    assert mistakes == (
+        f"archive.path: {place!r} is neither a folder nor s3://bucket/prefix",
+    )
+
+
+def test_a_site_without_kafka_has_none(path: Path) -> None:
+    path.write_text(SMALL)
+    assert load_site(path).kafka is None
+
+
+def test_settings_of_the_kafka_client_are_kept_as_they_are(path: Path) -> None:
+    text = f"""{SMALL}
+        [kafka]
+        bootstrap_servers = "kafka1:9093,kafka2:9093"
+        [kafka.client]
+        "security.protocol" = "sasl_ssl"
+        "socket.keepalive.enable" = true
+        "metadata.max.age.ms" = 60000
+        """
+    path.write_text(text)
+    kafka = load_site(path).kafka
+    assert kafka is not None
+    assert kafka.bootstrap_servers == "kafka1:9093,kafka2:9093"
+    assert kafka.client == {
+        "security.protocol": "sasl_ssl",
+        "socket.keepalive.enable": True,
+        "metadata.max.age.ms": 60000,
+    }
+
+
+def test_kafka_settings_that_break_a_promise_or_hold_a_secret_are_mistakes(
+    path: Path,
+) -> None:
+    text = f"""{SMALL}
+        [kafka]
+        bootstrap_servers = "kafka:9092"
+        topic_prefix = "plant one."
+        partitions = 0
+        sasl_password_file = "nowhere"
+        [kafka.client]
+        "sasl.password" = "hunter2"
+        "ssl.key.password" = "hunter2"
+        "enable.idempotence" = false
+        "auto.offset.reset" = "latest"
+        """
+    assert mistakes_of(path, text) == (
+        "kafka.topic_prefix: 'plant one.' must be of letters, digits, '.', '_' and '-'",
+        "kafka.partitions: Input should be greater than or equal to 1",
+        "kafka.sasl_password_file: 'nowhere' cannot be read",
+        "kafka.client.sasl.password: no secrets in this file: use sasl_password_file",
+        "kafka.client.ssl.key.password: no secrets in this file: use "
+        "ssl_key_password_file",
+        "kafka.client.enable.idempotence: pm500 sets it itself",
+        "kafka.client.auto.offset.reset: pm500 sets it itself",
+    )
 
 
 def test_the_site_file_is_the_one_that_the_environment_names(
@@ -204,18 +276,17 @@ def optional_settings(text: str) -> Iterator[tuple[str, str, str]]:
     """Section, name and value of each setting that the example has in a comment."""
     section = ""
     for line in text.splitlines():
-        if header := re.match(r"\[+([a-z]+)\]+$", line):
+        if header := re.match(r"(?:# )?\[+([a-z0-9]+)\]+$", line):
             section = header[1]
-        elif setting := re.match(r"# ([a-z_]+) = (\".*?\"|\S+)", line):
+        elif setting := re.match(r"# ([a-z_]+) = (\".*?\"|{.*?}|\S+)", line):
             yield section, setting[1], setting[2]
 
 
 def test_every_setting_stands_in_the_example() -> None:
     text = EXAMPLE.read_text("utf-8")
-    raw = tomllib.loads(text)
     found = {(section, name) for section, name, _ in optional_settings(text)}
-    for section in SECTIONS:
-        tables = raw[section] if section == "meter" else [raw[section]]
+    for section, value in tomllib.loads(text).items():
+        tables = value if section == "meter" else [value]
         found |= {(section, name) for table in tables for name in table}
     settings = {
         (s, name) for s, model in SECTIONS.items() for name in model.model_fields
@@ -230,20 +301,27 @@ def test_every_setting_stands_in_the_example() -> None:
 def test_what_the_example_calls_a_default_is_the_default_and_right(
     section: str, name: str, value: str
 ) -> None:
-    model = SECTIONS[section]
-    default = model.model_fields[name].default
+    field = SECTIONS[section].model_fields[name]
     parsed = tomllib.loads(f"value = {value}")["value"]
-    own = type(default)(parsed) if isinstance(default, Path) else parsed
-    assert default is None or own == default
+    own = Path(parsed) if isinstance(field.default, Path) else parsed
+    # A table that may be absent shows what must stand in it, and tables of tables.
+    shows = field.is_required() or field.default in (None, {})
+    assert shows or own == field.default
 
 
 def test_the_example_with_all_its_optional_settings_is_right(path: Path) -> None:
-    path.write_text(re.sub(r"(?m)^# ([a-z_]+ = )", r"\1", EXAMPLE.read_text("utf-8")))
-    (path.parent / "mqtt.password").write_text("secret\n", "utf-8")
+    text = EXAMPLE.read_text("utf-8")
+    path.write_text(re.sub(r"(?m)^# (\[[a-z0-9]+\]$|[a-z_]+ = )", r"\1", text))
+    for _, name, value in optional_settings(text):
+        if name.endswith("_file"):
+            (path.parent / value.strip('"')).write_text("secret\n", "utf-8")
     site = load_site(path)
     assert site.meter[0].electrical_system == "3P.n"
     assert site.mqtt is not None
     assert site.mqtt.password_file == Path("mqtt.password")
+    assert site.kafka is not None
+    assert site.kafka.sasl_password_file == Path("kafka.password")
+    assert site.s3.endpoint == "http://192.0.2.4:9000"
 
 
 def test_every_setting_says_what_it_is() -> None:

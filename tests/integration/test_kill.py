@@ -6,15 +6,17 @@ import os
 import random
 import signal
 import time
-from collections import Counter
 from pathlib import Path
 
-import polars as pl
 import pytest
 
-from connectors.log.contract import FRAMES
-from connectors.log.embedded import EmbeddedLog
-from dataflows.ledger import summarize
+from tests.integration.accounts import (
+    archived,
+    frames_in,
+    holes_in,
+    logged,
+    summary_of,
+)
 from tests.integration.frames import logged_frames
 from tests.kit import Flow, Plant, until
 from tests.simulated import SimulatorProcess, addresses
@@ -47,12 +49,12 @@ def test_killing_pm500_run_twenty_times_loses_and_doubles_nothing(
         outages: list[float] = []
         try:
             run = plant.start("run")
-            until(lambda: frames_in(plant) > 0, "first frames")
+            until(lambda: frames_in(plant.log_path) > 0, "first frames")
             for _ in range(KILLS):
                 time.sleep(dice.uniform(0.2, 2.0))  # the random moment
                 killed = time.monotonic()
                 kill_only(run)
-                written = frames_in(plant)
+                written = frames_in(plant.log_path)
                 run = plant.start("run")
                 outages.append(back_after(plant, killed, written))
             until((plant.archive / "frames" / "realtime").exists, "a table")
@@ -61,28 +63,15 @@ def test_killing_pm500_run_twenty_times_loses_and_doubles_nothing(
             plant.close()
     assert max(outages) < 5.0, outages
 
-    frames = list(logged_frames(plant.log_path))
-    identities = Counter(frame.identity for frame in frames)
+    identities = logged(plant.log_path)
     assert max(identities.values()) == 1
-    archived: Counter[tuple[str, str, int]] = Counter()
-    for group in ("realtime", "energy"):
-        table = pl.scan_delta(str(plant.archive / "frames" / group)).select(
-            pl.format("{}/{}/{}", "site", "area", "asset"), pl.lit(group), "seq"
-        )
-        archived.update(table.collect().rows())
-    assert archived == identities
-
-    holes = sum(
-        max(numbers) - min(numbers) + 1 - len(numbers)
-        for numbers in by_series(identities).values()
-    )
-    log = EmbeddedLog(plant.log_path, create=False)
-    summary = summarize(log)
-    log.close()
+    assert archived(plant.archive) == identities
+    holes, summary = holes_in(identities), summary_of(plant.log_path)
     assert holes > 0
     assert summary.missing == holes
-    assert summary.good == sum(frame.status is Status.OK for frame in frames)
-    assert summary.due == summary.good + sum(summary.failed.values()) + holes
+    good = sum(f.status is Status.OK for f in logged_frames(plant.log_path))
+    assert summary.good == good
+    assert summary.due == good + sum(summary.failed.values()) + holes
 
 
 def kill_only(run: Flow) -> None:
@@ -91,31 +80,16 @@ def kill_only(run: Flow) -> None:
     run.process.wait(10)
 
 
-def frames_in(plant: Plant) -> int:
-    """How many frames the log has acknowledged."""
-    if not plant.log_path.exists():
-        return 0
-    log = EmbeddedLog(plant.log_path, create=False)
-    try:
-        return log.bounds(FRAMES, 0)[1]
-    finally:
-        log.close()
-
-
 def back_after(plant: Plant, killed: float, written: int) -> float:
     """Seconds from the kill to the first frame of the new process."""
     pid_file = plant.folder / "data" / "run" / "acquire.json"
     before = pid_file.read_bytes()
     until(lambda: pid_file.read_bytes() != before, "acquire starts again", 10, 0.01)
-    after_start = frames_in(plant)
-    until(lambda: frames_in(plant) > max(written, after_start), "polling", 10, 0.01)
+    after_start = frames_in(plant.log_path)
+    until(
+        lambda: frames_in(plant.log_path) > max(written, after_start),
+        "polling",
+        10,
+        0.01,
+    )
     return time.monotonic() - killed
-
-
-def by_series(
-    identities: Counter[tuple[str, str, int]],
-) -> dict[tuple[str, str], list[int]]:
-    series: dict[tuple[str, str], list[int]] = {}
-    for asset, group, seq in identities:
-        series.setdefault((asset, group), []).append(seq)
-    return series

@@ -12,10 +12,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 
 from connectors.simulator import Record, seeded_faults
+from tests.integration.accounts import archived
 from tests.integration.explain import unexplained, unmatched_faults, wrong_values
 from tests.integration.frames import logged_frames
 from tests.kit import Plant, until
@@ -115,13 +115,7 @@ def test_every_poll_is_accounted_for_from_the_meter_to_the_archive(
         Status.MALFORMED, Status.FOREIGN_DEVICE, Status.BACKING_OFF,
     }, seen  # fmt: skip
 
-    archived: list[tuple[str, str, int]] = []
-    for group in {frame.group for frame in frames}:
-        table = pl.scan_delta(str(plant.archive / "frames" / group)).select(
-            pl.format("{}/{}/{}", "site", "area", "asset"), pl.lit(group), "seq"
-        )
-        archived += table.collect().rows()
-    assert Counter(archived) == Counter(frame.identity for frame in frames)
+    assert archived(plant.archive) == Counter(frame.identity for frame in frames)
 
 
 def _plain(fault: dict[str, Any]) -> dict[str, object]:

@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 
 from connectors.log.contract import DEAD, EVENTS, FRAMES
-from connectors.log.dead import bury
+from connectors.log.dead import Place, bury
 from connectors.log.embedded import EmbeddedLog
+from connectors.log.kafka.log import KafkaLog
 from connectors.log.schemas import publish_schemas
+from dataflows.kafka import open_kafka
+from dataflows.site import load_site
 from tests.dataflows.commands.pm500 import command, environment, run
 from transforms.codec.frame import Column, FrameSchema
 from transforms.codec.records import Event
@@ -161,7 +164,7 @@ def test_events_and_dead_letters_are_topics_too(site: Path, log: EmbeddedLog) ->
     )
     log.append(EVENTS, [(ASSET, event.encode())])
     (record,) = log.read(FRAMES, 0, 0, 1)
-    bury(log, "archive", record, FRAMES, 0, "why not")
+    bury(log, "archive", Place(FRAMES, 0, 0), record.key, record.value, "why not")
     (line,) = lines(site, "--no-follow", "--topic", "events")
     assert (line["kind"], line["time"]) == ("gap", "2024-04-23T18:40:00Z")
     assert (line["data"], line["offset"]) == ({"missing": "3"}, 0)
@@ -238,3 +241,84 @@ def test_a_signal_ends_it_though_nobody_takes_its_output(
         read_line(process)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 0
+
+
+# -- Kafka --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def kafka_log(kafka_site: Path) -> Iterator[KafkaLog]:
+    log = open_kafka(load_site(kafka_site))
+    publish_schemas(log, [REALTIME])
+    yield log
+    log.close()
+
+
+def test_kafka_is_printed_by_partition_each_in_its_order(
+    kafka_site: Path, kafka_log: KafkaLog
+) -> None:
+    keys = [f"plant/hall/m{number}" for number in range(12)]
+    for seq in range(3):
+        kafka_log.append(FRAMES, [(key, frame(seq)) for key in keys])
+    words = ("--log", "kafka", "--no-follow")
+    found = lines(kafka_site, *words)
+    assert len(found) == 36
+    assert {line["partition"] for line in found} == {0, 1, 2}
+    for key in keys:
+        own = [line["seq"] for line in found if line["asset"] == key]
+        assert own == [0, 1, 2]
+    for number in range(3):
+        of_one = [line for line in found if line["partition"] == number]
+        assert [line["offset"] for line in of_one] == list(range(len(of_one)))
+        assert lines(kafka_site, *words, "--partition", str(number)) == of_one
+        last = str(len(of_one) - 1)
+        chosen = lines(kafka_site, *words, "--partition", str(number), "--from", last)
+        assert chosen == of_one[-1:]
+    assert len(lines(kafka_site, *words, "--count", "5")) == 5
+
+
+def test_an_offset_needs_its_partition(kafka_site: Path, kafka_log: KafkaLog) -> None:
+    kafka_log.append(FRAMES, [(ASSET, frame(0))])
+    done = run(kafka_site, "tail", "--log", "kafka", "--from", "0")
+    assert done.returncode == 2
+    assert "needs --partition" in done.stderr
+    done = run(kafka_site, "tail", "--log", "kafka", "--partition", "3")
+    assert done.returncode == 2
+    assert "0..2" in done.stderr
+
+
+def test_a_dead_letter_in_kafka_has_the_place_of_its_record_beside_its_own(
+    kafka_site: Path, kafka_log: KafkaLog
+) -> None:
+    bury(kafka_log, "archive", Place(FRAMES, 2, 7), ASSET, b"junk", "why not")
+    (line,) = lines(kafka_site, "--log", "kafka", "--no-follow", "--topic", "dead")
+    assert (line["partition"], line["offset"]) == (2, 7)
+    assert (line["log_partition"], line["log_offset"]) == (0, 0)
+
+
+def test_it_follows_kafka_until_a_signal_comes(
+    kafka_site: Path, kafka_log: KafkaLog
+) -> None:
+    kafka_log.append(FRAMES, [(ASSET, frame(0))])
+    with following(kafka_site, "--log", "kafka", "--from", "beginning") as process:
+        assert read_line(process)["seq"] == 0
+        for seq in (1, 2, 3):
+            kafka_log.append(FRAMES, [(ASSET, frame(seq)), (OTHER, frame(seq))])
+            assert {read_line(process)["seq"], read_line(process)["seq"]} == {seq}
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+
+
+def test_kafka_that_does_not_answer_is_one_line(away_site: Path) -> None:
+    done = run(away_site, "tail", "--log", "kafka")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Kafka: the cluster does not answer: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_kafka_of_a_site_without_is_one_line(site: Path) -> None:
+    done = run(site, "tail", "--log", "kafka")
+    assert done.returncode == 2
+    assert done.stderr == f"{site}: kafka: this site has none\n"

@@ -1,0 +1,130 @@
+"""The edge's log to Kafka: in order, exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import bytewax.operators as op
+from bytewax.dataflow import Dataflow
+
+from connectors.log.contract import EVENTS, FRAMES, Batch, Log, LogError
+from connectors.log.kafka.mover import (
+    READER,
+    LogMover,
+    Start,
+    skipped,
+    spare,
+    start_of,
+)
+from connectors.log.source import LogSource
+from connectors.stop import STOP
+from connectors.ticks import Ticks
+from dataflows.archive_store import archived_to
+from dataflows.idle import idle_flow
+from dataflows.kafka import kafka_client, open_kafka, wait_for
+from dataflows.runtime import FlowContext, refuse_site, start_flow
+from sinks.contract import Host
+from sinks.kafka import KafkaSink
+
+__all__ = ["READER", "flow"]
+
+_TOPICS = (FRAMES, EVENTS)
+
+
+def flow() -> Dataflow:
+    """The flow, from the site that ``PM500_SITE`` names."""
+    context = start_flow(READER)
+    if context.site.kafka is None:
+        refuse_site(["kafka: forward needs it"])
+    if not context.replica.own((FRAMES,)):
+        # The edge's log has one partition: the first replica moves it.
+        return idle_flow(context)
+    starts = _starts(context)
+    dataflow = Dataflow("pm500_forward")
+    ticks = op.input("ticks", dataflow, Ticks())
+    streams = [op.flat_map("ticks_items", ticks, _alive(context))]
+    for topic, start in starts.items():
+        word = topic.rpartition(".")[2]
+        source = LogSource(context.open_edge_log, topic, _start(start), on_gone=skipped)
+        batches = op.input(word, dataflow, source)
+        streams.append(op.map(f"{word}_items", batches, _item))
+    items = op.merge("items", *streams)
+    movers = {topic: _opener(context, topic, start) for topic, start in starts.items()}
+    op.output("kafka", items, KafkaSink(movers, host=_host(context)))
+    return dataflow
+
+
+def _start(start: Start) -> Callable[[Log, int], int]:
+    return lambda *_: start.offset
+
+
+def _starts(context: FlowContext) -> dict[str, Start]:
+    """Where each topic goes on, once the cluster answers."""
+    edge = context.open_edge_log()
+
+    def ask() -> dict[str, Start]:
+        begins = {topic: _begin(context, edge, topic) for topic in _TOPICS}
+        # From now on the edge's retention spares what has not been moved.
+        for topic, begin in begins.items():
+            spare(edge, topic, begin)
+        kafka = open_kafka(context.site)
+        try:
+            client = kafka_client(context.site)
+            return {
+                topic: start_of(client, edge, kafka, topic, begin)
+                for topic, begin in begins.items()
+            }
+        finally:
+            kafka.close()
+
+    try:
+        return wait_for(context, ask)
+    finally:
+        edge.close()
+
+
+def _begin(context: FlowContext, edge: Log, topic: str) -> int:
+    """Where the very first run begins: behind what was archived without Kafka.
+
+    The archive reads Kafka from now on, and would have those rows twice.
+    """
+    if context.site.archive is None:
+        return 0
+    try:
+        last = archived_to(context.site, edge.identity(topic), topic, 0)
+    except OSError as error:
+        raise LogError(f"the archive does not answer: {error}") from error
+    return 0 if last is None else last + 1
+
+
+def _item(batch: Batch) -> tuple[str, Batch]:
+    return batch.topic, batch
+
+
+def _alive(context: FlowContext) -> Callable[[None], list[tuple[str, Batch]]]:
+    def step(_: None) -> list[tuple[str, Batch]]:
+        context.health.progress(READER)
+        return []
+
+    return step
+
+
+def _opener(context: FlowContext, topic: str, start: Start) -> Callable[[], LogMover]:
+    return lambda: LogMover(
+        kafka_client(context.site),
+        context.open_edge_log(),
+        open_kafka(context.site),
+        topic,
+        start.moved,
+        metrics=context.metrics,
+    )
+
+
+def _host(context: FlowContext) -> Host:
+    return Host(
+        hold=partial(context.health.hold, "kafka"),
+        clear=partial(context.health.clear, "kafka"),
+        stopping=lambda: STOP.requested,
+        alive=partial(context.health.progress, READER),
+    )

@@ -1,0 +1,90 @@
+"""What a flow reads: Kafka where the site has it, else the edge's own log.
+
+A replica takes its part of the partitions of all topics; the parts of all replicas are
+the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bytewax.inputs import FixedPartitionedSource
+
+from connectors.log.contract import Batch, Log, OffsetGone
+from connectors.log.kafka.source import Consumers, KafkaSource
+from connectors.log.source import LogSource
+from dataflows.kafka import kafka_client, open_kafka, wait_for
+
+if TYPE_CHECKING:
+    from dataflows.runtime import FlowContext
+
+__all__ = ["Reading", "Start"]
+
+Part = tuple[str, int]
+Start = Callable[[Log, str, int], int]
+
+
+class Reading:
+    """The partitions that ``reader`` reads in this process, from where, and how.
+
+    ``start(log, topic, partition)`` says where a partition begins. All are asked at
+    once, before the engine starts: each source's epochs begin when it is built, and
+    sources that were not built together wait for each other in every epoch. Where Kafka
+    is read, constructing it waits until the cluster answers. ``identities`` are those of
+    the topics.
+    """
+
+    def __init__(
+        self, context: FlowContext, reader: str, topics: Sequence[str], start: Start
+    ) -> None:
+        self._context = context
+        self._consumers: Consumers | None = None
+        self.identities: dict[str, str] = {}
+        ask = partial(self._starts, topics, start)
+        if context.site.kafka is not None:
+            self._offsets = wait_for(context, ask)
+            client = kafka_client(context.site)
+            self._consumers = Consumers(client, reader, held=self._held)
+        else:
+            self._offsets = ask()
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Topic and number of each of the replica's own partitions."""
+        return tuple(self._offsets)
+
+    def open_log(self) -> Log:
+        """A fresh handle on the log that is read; LogError."""
+        if self._context.site.kafka is not None:
+            return open_kafka(self._context.site)
+        return self._context.open_edge_log()
+
+    def source(
+        self, topic: str, on_gone: Callable[[OffsetGone], int]
+    ) -> FixedPartitionedSource[Batch, None] | None:
+        """The batches of the replica's partitions of a topic; None where it has none."""
+        starts = {n: at for (name, n), at in self._offsets.items() if name == topic}
+        if not starts:
+            return None
+        if self._consumers is not None:
+            return KafkaSource(self._consumers, topic, starts, on_gone=on_gone)
+        return LogSource(self.open_log, topic, lambda _, n: starts[n], on_gone=on_gone)
+
+    def _starts(self, topics: Sequence[str], start: Start) -> dict[Part, int]:
+        log = self.open_log()
+        try:
+            # First: it makes a topic that is missing, with all its partitions.
+            self.identities = {topic: log.identity(topic) for topic in topics}
+            found = [(topic, n) for topic in topics for n in log.partitions(topic)]
+            own = self._context.replica.own(found)
+            return {part: start(log, *part) for part in own}
+        finally:
+            log.close()
+
+    def _held(self, trouble: str | None) -> None:
+        if trouble is None:
+            self._context.health.clear("kafka")
+        else:
+            self._context.health.hold("kafka", trouble)
