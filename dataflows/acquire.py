@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 
 import bytewax.operators as op
@@ -17,9 +19,13 @@ from connectors.log.embedded import EmbeddedLog
 from connectors.log.last_slot import last_slot_us
 from connectors.log.retention import RetentionThread
 from connectors.log.schemas import publish_schemas
+from connectors.polling.plan import MeterPlan
 from connectors.polling.source import PollSource
+from dataflows.idle import idle_flow
+from dataflows.instance import follow
 from dataflows.meters import meter_plans, poll_settings
 from dataflows.runtime import FlowContext, start_flow
+from dataflows.site import Site
 from sinks.log import LogSink
 from transforms.assemble import Assembler
 from transforms.codec.records import Event
@@ -36,17 +42,17 @@ Step = Callable[[list[Outcome | Event]], Iterable[Keyed]]
 
 
 def flow() -> Dataflow:
-    """The flow, from the site that ``PM500_SITE`` names."""
+    """The flow, from the site that ``PM500_SITE`` names.
+
+    A replica polls its part of the meters, at the instants at which one alone would.
+    """
     context = start_flow("acquire")
     site = context.site
-    plans = meter_plans(site, CommissioningRecord(site.commissioning_path))
+    plans = _own_plans(context)
+    if not plans:
+        return idle_flow(context)
     assembler = Assembler([plan.polled for plan in plans])
-    RetentionThread(
-        partial(EmbeddedLog, site.log_path, synchronous=site.log.synchronous),
-        max_age_us=round(site.log.retention_hours * 3.6e9),
-        max_bytes=site.log.retention_bytes,
-        metrics=context.metrics,
-    ).start()
+    _retain(context)
 
     def prepare(log: Log) -> None:
         publish_schemas(log, assembler.schemas)
@@ -67,14 +73,60 @@ def flow() -> Dataflow:
     return dataflow
 
 
+def _own_plans(context: FlowContext) -> list[MeterPlan]:
+    """The part that is polled here, numbered by itself."""
+    site = context.site
+    plans = meter_plans(site, CommissioningRecord(site.commissioning_path))
+    own = context.replica.own(plans)
+    if not context.replica.alone:
+        structlog.get_logger().info("polls_part", meters=len(own), of=len(plans))
+    return [replace(plan, index=index) for index, plan in enumerate(own)]
+
+
+def _retain(context: FlowContext) -> None:
+    """Keep the log within its bounds, in one process of those that write to it.
+
+    Should that end, the next one takes over.
+    """
+    site = context.site
+    retention = RetentionThread(
+        partial(EmbeddedLog, site.log_path, synchronous=site.log.synchronous),
+        max_age_us=round(site.log.retention_hours * 3.6e9),
+        max_bytes=site.log.retention_bytes,
+        readers=_readers(site),
+        metrics=context.metrics,
+    )
+
+    def work() -> None:
+        try:
+            follow(site.data / "run", "retention")
+        except OSError as error:
+            # Two at once may tell a loss twice; none at all would fill the disk.
+            structlog.get_logger().warning("retention_not_alone", error=str(error))
+        retention.run()
+
+    threading.Thread(target=work, name="log-retention", daemon=True).start()
+
+
+def _readers(site: Site) -> set[str]:
+    """The flows of this site that read the edge's log."""
+    wanted = {
+        "publish": site.mqtt is not None,
+        "forward": site.kafka is not None,
+        "archive": site.archive is not None and site.kafka is None,
+    }
+    return {name for name, reads in wanted.items() if reads}
+
+
 def _not_before_us(context: FlowContext) -> int:
     """Polling starts after the log's last slot, so that no number is given twice.
 
+    Of whichever meter: another process may have polled ours before.
     That matters where the clock was stepped back while nothing polled. By more than an
     hour it is the log's end that is wrong, and polling does not wait for it.
     """
     try:
-        log = context.open_log()
+        log = context.open_edge_log()
         try:
             latest = last_slot_us(log)
         finally:
@@ -95,7 +147,7 @@ def _not_before_us(context: FlowContext) -> int:
 def _sink(context: FlowContext, topic: str, prepare: Callable[[Log], None]) -> LogSink:
     name = f"log/{topic}"
     return LogSink(
-        context.open_log,
+        context.open_edge_log,
         topic,
         buffer_records=context.site.log.buffer_frames,
         metrics=context.metrics,

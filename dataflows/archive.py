@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -27,10 +28,13 @@ from sinks.archive.rows import EventRows, FrameRows, Rejected
 from sinks.archive.sink import ArchiveSink, Rolls
 from sinks.archive.writer import ArchiveWriter
 from sinks.contract import Host
+from transforms.codec.frame import FrameSchema
 
 __all__ = ["READER", "flow"]
 
 READER = "archive"
+
+_LOOK_SECONDS = 0.2
 
 Item = tuple[str, Batch | None]
 
@@ -91,11 +95,12 @@ def _start(context: FlowContext) -> Start:
     """Reading goes on behind what every table of the topic has."""
 
     def start(log: Log, topic: str, partition: int) -> int:
-        if topic not in (FRAMES, EVENTS) and _has_live_rows(context, log):
-            refuse_site(
-                [f"archive: {topic} needs tables of its own: name another path"]
-            )
-        last = archived_to(context.site, log.identity(topic), topic, partition)
+        try:
+            if topic not in (FRAMES, EVENTS) and _has_live_rows(context, log):
+                refuse_site([f"archive.path: {topic} needs tables of its own"])
+            last = archived_to(context.site, log.identity(topic), topic, partition)
+        except OSError as error:
+            raise LogError(f"the archive does not answer: {error}") from error
         first, _ = log.bounds(topic, partition)
         offset = first if last is None else last + 1
         if context.site.kafka is None:
@@ -164,7 +169,7 @@ def _builder(
             metrics=context.metrics,
         )
         events = root == EventRows.root
-        rows = EventRows() if events else FrameRows(Schemas(log).frame_schema)
+        rows = EventRows() if events else FrameRows(_patient(context, Schemas(log)))
         return ArchiveWriter(
             archive,
             rows,
@@ -175,6 +180,26 @@ def _builder(
         )
 
     return build
+
+
+def _patient(context: FlowContext, schemas: Schemas) -> Callable[[bytes], FrameSchema]:
+    """Look a schema up, however long the log is away; LogError after a stop only."""
+
+    def schema_of(value: bytes) -> FrameSchema:
+        while True:
+            try:
+                found = schemas.frame_schema(value)
+            except LogError as error:
+                if STOP.requested:
+                    raise
+                context.health.hold("schemas", str(error))
+                context.health.progress(READER)
+                time.sleep(_LOOK_SECONDS)
+            else:
+                context.health.clear("schemas")
+                return found
+
+    return schema_of
 
 
 def _store(log: Log, topic: str, partition: int, offset: int) -> None:

@@ -21,7 +21,7 @@ from connectors.log.source import LogSource
 from connectors.stop import STOP
 from connectors.ticks import Ticks
 from dataflows.archive_store import archived_to
-from dataflows.idle import idle_flow
+from dataflows.edge_log import hold_edge_log
 from dataflows.kafka import kafka_client, open_kafka, wait_for
 from dataflows.runtime import FlowContext, refuse_site, start_flow
 from sinks.contract import Host
@@ -30,6 +30,8 @@ from sinks.kafka import KafkaSink
 __all__ = ["READER", "flow"]
 
 _TOPICS = (FRAMES, EVENTS)
+# Each batch is brought to the disk before it is sent: a few larger ones cost less.
+_IDLE_SECONDS = 0.1
 
 
 def flow() -> Dataflow:
@@ -37,16 +39,20 @@ def flow() -> Dataflow:
     context = start_flow(READER)
     if context.site.kafka is None:
         refuse_site(["kafka: forward needs it"])
-    if not context.replica.own((FRAMES,)):
-        # The edge's log has one partition: the first replica moves it.
-        return idle_flow(context)
+    hold_edge_log(context)
     starts = _starts(context)
     dataflow = Dataflow("pm500_forward")
     ticks = op.input("ticks", dataflow, Ticks())
     streams = [op.flat_map("ticks_items", ticks, _alive(context))]
     for topic, start in starts.items():
         word = topic.rpartition(".")[2]
-        source = LogSource(context.open_edge_log, topic, _start(start), on_gone=skipped)
+        source = LogSource(
+            context.open_edge_log,
+            topic,
+            _start(start),
+            on_gone=skipped,
+            idle_seconds=_IDLE_SECONDS,
+        )
         batches = op.input(word, dataflow, source)
         streams.append(op.map(f"{word}_items", batches, _item))
     items = op.merge("items", *streams)
@@ -62,17 +68,21 @@ def _start(start: Start) -> Callable[[Log, int], int]:
 def _starts(context: FlowContext) -> dict[str, Start]:
     """Where each topic goes on, once the cluster answers."""
     edge = context.open_edge_log()
+    # From now on the edge's retention spares what has not been moved.
+    for topic in _TOPICS:
+        spare(edge, topic)
+
+    def alive() -> bool:
+        context.health.progress(READER)
+        return not STOP.requested
 
     def ask() -> dict[str, Start]:
         begins = {topic: _begin(context, edge, topic) for topic in _TOPICS}
-        # From now on the edge's retention spares what has not been moved.
-        for topic, begin in begins.items():
-            spare(edge, topic, begin)
         kafka = open_kafka(context.site)
         try:
             client = kafka_client(context.site)
             return {
-                topic: start_of(client, edge, kafka, topic, begin)
+                topic: start_of(client, edge, kafka, topic, begin, alive=alive)
                 for topic, begin in begins.items()
             }
         finally:
@@ -114,7 +124,8 @@ def _opener(context: FlowContext, topic: str, start: Start) -> Callable[[], LogM
     return lambda: LogMover(
         kafka_client(context.site),
         context.open_edge_log(),
-        open_kafka(context.site),
+        # Nobody waits long for a schema while the cluster is away: it is asked again.
+        open_kafka(context.site, timeout_seconds=2.0),
         topic,
         start.moved,
         metrics=context.metrics,

@@ -9,24 +9,17 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-__all__ = ["Run", "TakenError", "running", "take", "write_run"]
+from dataflows.flock import Patience, is_held, lock, lock_file
 
-_LOOK_SECONDS = 0.05
+__all__ = ["Run", "TakenError", "follow", "holder_of", "running", "take", "write_run"]
 
 
 class TakenError(Exception):
-    """Another live process holds the name; ``holder`` is its pid where known."""
-
-    def __init__(self, name: str, path: Path, holder: int | None) -> None:
-        self.holder = holder
-        who = f"pid {holder}" if holder else "another process"
-        super().__init__(f"{name} runs already: {who} holds {path}")
+    """Another live process stands in the way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,41 +33,48 @@ class Run:
     started: str
 
 
-def take(
-    folder: Path,
-    name: str,
-    *,
-    wait_seconds: float,
-    waits: Callable[[int | None], None],
-    stop: Callable[[], bool],
-) -> bool:
+def take(folder: Path, name: str, patience: Patience) -> bool:
     """Hold the name for the rest of this process; False where a stop came first.
 
-    A process that is about to end may hold it still: ``waits`` is told its pid once,
-    and TakenError is raised after ``wait_seconds``.
+    TakenError, with the holder's pid, where patience ends. OSError.
     """
     path = folder / f"{name}.lock"
-    # Never closed and not inherited: the kernel gives it back when the process ends.
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    deadline = time.monotonic() + wait_seconds
-    waiting = False
-    while not _locked(descriptor, fcntl.LOCK_EX):
-        holder = _holder(path)
-        if time.monotonic() >= deadline:
+    descriptor = lock_file(path)
+
+    def refusal() -> TakenError:
+        pid = holder_of(path)
+        who = f"pid {pid}" if pid else "another process"
+        return TakenError(f"{name} runs already: {who} holds {path}")
+
+    taken = False
+    try:
+        taken = patience.until(
+            lambda: lock(descriptor), lambda: holder_of(path), refusal
+        )
+    finally:
+        if not taken:
             os.close(descriptor)
-            raise TakenError(name, path, holder)
-        if stop():
-            os.close(descriptor)
-            return False
-        if not waiting:
-            waits(holder)
-            waiting = True
-        time.sleep(_LOOK_SECONDS)
-    text = f"{os.getpid()}\n".encode()
-    with suppress(OSError):  # a full disk: the lock holds, only its holder is unnamed
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, text, 0)
-    return True
+    if taken:
+        _sign(descriptor)
+    return taken
+
+
+def follow(folder: Path, name: str) -> None:
+    """Hold the name for the rest of this process, once nobody else does. OSError.
+
+    It waits for ever, and no stop ends it: for a thread that ends with the process.
+    """
+    descriptor = lock_file(folder / f"{name}.lock")
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    _sign(descriptor)
+
+
+def holder_of(path: Path) -> int | None:
+    """The pid of who holds the lock, or held it last; None where it is not told."""
+    try:
+        return int(path.read_text("ascii"))
+    except (OSError, ValueError):
+        return None
 
 
 def write_run(folder: Path, run: Run) -> None:
@@ -86,39 +86,22 @@ def write_run(folder: Path, run: Run) -> None:
 
 
 def running(folder: Path) -> dict[str, Run]:
-    """The flows that run now, by name; records of dead processes are passed over."""
+    """The flows that run now, by name; records of dead processes are passed over.
+
+    Of replicas the first has the flow's plain name, the second is ``<flow>-2``.
+    """
     found = {}
     for path in sorted(folder.glob("*.json")):
         try:
             run = Run(**json.loads(path.read_text("utf-8")))
         except (OSError, ValueError, TypeError):
             continue
-        if _held(path.with_suffix(".lock")):
+        if is_held(path.with_suffix(".lock")):
             found[run.name] = run
     return found
 
 
-def _locked(descriptor: int, kind: int) -> bool:
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _held(path: Path) -> bool:
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        return not _locked(descriptor, fcntl.LOCK_SH)
-    finally:
-        os.close(descriptor)
-
-
-def _holder(path: Path) -> int | None:
-    try:
-        return int(path.read_text("ascii"))
-    except (OSError, ValueError):
-        return None
+def _sign(descriptor: int) -> None:
+    with suppress(OSError):  # a full disk: the lock holds, only its holder is unnamed
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)

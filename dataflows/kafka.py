@@ -64,9 +64,10 @@ def topic_rules(site: Site) -> TopicRules:
     )
 
 
-def open_kafka(site: Site) -> KafkaLog:
+def open_kafka(site: Site, *, timeout_seconds: float = 10.0) -> KafkaLog:
     """A handle on the site's log in Kafka; nothing is asked of the cluster yet."""
-    return KafkaLog(kafka_client(site), topic_rules(site))
+    client = kafka_client(site, timeout_seconds=timeout_seconds)
+    return KafkaLog(client, topic_rules(site))
 
 
 def wait_for(context: FlowContext, ask: Callable[[], T]) -> T:
@@ -78,22 +79,34 @@ def wait_for(context: FlowContext, ask: Callable[[], T]) -> T:
     """
     _try_client(context.site)
     plans = topic_rules(context.site).plans()
+
+    def attempt() -> T:
+        # A new one each time: a password that was mended meanwhile is read again.
+        client = kafka_client(context.site, timeout_seconds=2.0)
+        missing = [state.plan for state in look(client, plans) if not state.exists]
+        if made := make(client, missing):
+            structlog.get_logger().info("topics_made", topics=made)
+        if wrong := _wrong(look(client, plans)):
+            raise LogError(wrong)
+        return ask()
+
+    return patiently(context, "kafka", attempt)
+
+
+def patiently(context: FlowContext, name: str, ask: Callable[[], T]) -> T:
+    """What ``ask`` gives once it raises no LogError; until then ``name`` is held.
+
+    A stop ends the process.
+    """
     while not STOP.requested:
         context.health.progress(context.name)
         try:
-            # A new one each time: a password that was mended meanwhile is read again.
-            client = kafka_client(context.site, timeout_seconds=2.0)
-            missing = [state.plan for state in look(client, plans) if not state.exists]
-            if made := make(client, missing):
-                structlog.get_logger().info("topics_made", topics=made)
-            if wrong := _wrong(look(client, plans)):
-                context.health.hold("kafka", wrong)
-            else:
-                answer = ask()
-                context.health.clear("kafka")
-                return answer
+            answer = ask()
         except (KafkaSettingsError, LogError) as error:
-            context.health.hold("kafka", str(error))
+            context.health.hold(name, str(error))
+        else:
+            context.health.clear(name)
+            return answer
         _pause()
     raise SystemExit(0)
 

@@ -35,8 +35,12 @@ class _Steadfast:
         """Nothing is held back."""
 
 
-def configure_logs(flow: str, log_format: LogFormat = "auto") -> None:
+def configure_logs(
+    flow: str, log_format: LogFormat = "auto", *, replica: str = ""
+) -> None:
     """Send all logs of this process to standard error, bound to ``flow`` and the pid.
+
+    ``replica`` stands in every line too, where it is one of several.
 
     ``auto`` writes for people on a terminal, else one JSON object a line. Libraries
     speak through ``logging``: they are heard from WARNING on.
@@ -44,10 +48,11 @@ def configure_logs(flow: str, log_format: LogFormat = "auto") -> None:
     stream = _Steadfast()
     terminal = os.isatty(_STDERR)
     people = log_format == "console" or (log_format == "auto" and terminal)
+    bound = {"flow": flow} | ({"replica": replica} if replica else {})
 
     def bind(_: object, __: str, event: EventDict) -> EventDict:
         # Not by contextvars: the flow's threads would not see them.
-        return {**event, "flow": flow, "pid": os.getpid()}
+        return {**event, **bound, "pid": os.getpid()}
 
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,

@@ -6,17 +6,20 @@ import math
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Literal
 
 import bytewax.operators as op
 import structlog
 from bytewax.dataflow import Dataflow
 
-from connectors.log.contract import FRAMES, Log, LogError, OffsetGone, Record
-from connectors.log.dead import bury
+from connectors.log.contract import FRAMES, Batch, Log, LogError, OffsetGone
+from connectors.log.dead import Place, bury
 from connectors.log.schemas import Schemas
-from connectors.log.source import Batch, LogSource
+from connectors.log.source import LogSource
 from connectors.ticks import Ticks
+from dataflows.flock import is_held
+from dataflows.idle import idle_flow
 from dataflows.meters import polled_meter
 from dataflows.runtime import FlowContext, refuse_site, start_flow
 from dataflows.site import Mqtt, Site
@@ -35,16 +38,24 @@ Item = tuple[str, Part | Literal["tick"]]
 
 
 def flow() -> Dataflow:
-    """The flow, from the site that ``PM500_SITE`` names."""
+    """The flow, from the site that ``PM500_SITE`` names.
+
+    An edge node has one MQTT session and one count of messages, so it cannot be split:
+    the first replica publishes all that its log has, and the others idle. They are not
+    ready while no first replica runs on their data folder, since then nobody publishes
+    their log.
+    """
     context = start_flow(READER)
     settings = context.site.mqtt
     if settings is None:
         refuse_site(["mqtt: publish needs it"])
+    if context.replica.number > 1:
+        return idle_flow(context, partial(_look_for_the_first, context))
     nodes = node_setups(context.site)
     positions = _Positions(context, nodes)
     dataflow = Dataflow("pm500_publish")
     source = LogSource(
-        context.open_log, FRAMES, lambda *_: positions.live, on_gone=positions.skip
+        context.open_edge_log, FRAMES, lambda *_: positions.live, on_gone=positions.skip
     )
     batches = op.input("frames", dataflow, source)
     ticks = op.input("ticks", dataflow, Ticks())
@@ -67,6 +78,15 @@ def flow() -> Dataflow:
     )
     op.output("sparkplug", items, sink)
     return dataflow
+
+
+def _look_for_the_first(context: FlowContext) -> None:
+    """Hold where this log's frames go nowhere."""
+    if is_held(context.site.data / "run" / f"{READER}.lock"):
+        context.health.clear(READER)
+    else:
+        reason = "replica 1, which publishes, does not run on this data folder"
+        context.health.hold(READER, reason)
 
 
 def node_setups(site: Site) -> dict[str, NodeSetup]:
@@ -122,12 +142,12 @@ def _route(nodes: Mapping[str, NodeSetup]) -> Callable[[Batch], Iterable[Item]]:
         return places[key]
 
     def route(batch: Batch) -> Iterable[Item]:
-        stop = batch.records[-1].offset + 1
         parts: dict[str, list[LogRecord]] = {node: [] for node in nodes}
-        for record in batch.records:
-            if place := place_of(record.key):
+        for offset, key, value in zip(*batch[2:], strict=True):
+            if place := place_of(key):
                 node, device = place
-                parts[node].append(LogRecord(record.offset, device, record.value))
+                parts[node].append(LogRecord(offset, device, value))
+        stop = batch.next_offset
         return [(node, Part(stop, records)) for node, records in parts.items()]
 
     return route
@@ -160,7 +180,7 @@ class _Positions:
     """
 
     def __init__(self, context: FlowContext, nodes: Iterable[str]) -> None:
-        log = context.open_log()
+        log = context.open_edge_log()
         try:
             first, self.live = log.bounds(FRAMES, _PARTITION)
             stored = log.position(READER, FRAMES, _PARTITION)
@@ -195,7 +215,7 @@ class _Frames:
         self._node = node
         self._context = context
         self._positions = positions
-        self._log = context.open_log()
+        self._log = context.open_edge_log()
         self._schemas = Schemas(self._log)
         self._trouble = ""
         site, _, area = node.partition(".")
@@ -203,7 +223,7 @@ class _Frames:
 
     @property
     def log_id(self) -> str:
-        return self._log.log_id
+        return self._log.identity(FRAMES)
 
     @property
     def first_owed(self) -> int:
@@ -234,13 +254,12 @@ class _Frames:
         return Part(min(looked, stop), mine)
 
     def reject(self, record: LogRecord, error: str) -> None:
-        key = self._prefix + record.device
         bury(
             self._log,
             READER,
-            Record(record.offset, 0, key, record.value),
-            FRAMES,
-            _PARTITION,
+            Place(FRAMES, _PARTITION, record.offset),
+            self._prefix + record.device,
+            record.value,
             error,
             metrics=self._context.metrics,
         )

@@ -15,7 +15,8 @@ from bytewax.inputs import FixedPartitionedSource
 from connectors.log.contract import Batch, Log, OffsetGone
 from connectors.log.kafka.source import Consumers, KafkaSource
 from connectors.log.source import LogSource
-from dataflows.kafka import kafka_client, open_kafka, wait_for
+from dataflows.edge_log import hold_edge_log
+from dataflows.kafka import kafka_client, open_kafka, patiently, wait_for
 
 if TYPE_CHECKING:
     from dataflows.runtime import FlowContext
@@ -48,7 +49,9 @@ class Reading:
             client = kafka_client(context.site)
             self._consumers = Consumers(client, reader, held=self._held)
         else:
-            self._offsets = ask()
+            # The edge's log has one partition, and belongs to its folder.
+            hold_edge_log(context)
+            self._offsets = patiently(context, reader, ask)
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -78,8 +81,9 @@ class Reading:
             # First: it makes a topic that is missing, with all its partitions.
             self.identities = {topic: log.identity(topic) for topic in topics}
             found = [(topic, n) for topic in topics for n in log.partitions(topic)]
-            own = self._context.replica.own(found)
-            return {part: start(log, *part) for part in own}
+            if self._context.site.kafka is not None:
+                found = self._context.replica.own(found)
+            return {part: start(log, *part) for part in found}
         finally:
             log.close()
 

@@ -7,6 +7,7 @@ Exit codes of a flow: 0 graceful stop, 1 failure (start it again), 2 configurati
 from __future__ import annotations
 
 import errno
+import gc
 import importlib
 import os
 import sys
@@ -19,13 +20,17 @@ from typing import NoReturn
 
 import structlog
 
-from connectors.log.contract import Log
+from connectors.log.embedded import EmbeddedLog
 from connectors.stop import STOP, install_stop_signals
+from dataflows.agreement import agree
+from dataflows.flock import Patience
 from dataflows.health import Health, serve_health
 from dataflows.instance import Run, TakenError, take, write_run
 from dataflows.logs import configure_logs
 from dataflows.metrics import PrometheusMetrics
+from dataflows.replica import ALONE, Replica, ReplicaError, replica
 from dataflows.site import Site, SiteError, load_site, site_path
+from dataflows.site.models import FLOW_PORTS
 from transforms.model.metrics import Metrics
 
 __all__ = [
@@ -36,6 +41,7 @@ __all__ = [
     "flows_of",
     "hold_name",
     "refuse_site",
+    "replica_or_exit",
     "run_flow",
     "site_or_exit",
     "start_flow",
@@ -47,6 +53,7 @@ RUNS_ALREADY = 3
 # A killed supervisor may leave a flow that is still ending.
 LOCK_WAIT_SECONDS = 10.0
 EPOCH = timedelta(seconds=1)
+_LAST_PORT = 65535
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +73,11 @@ FLOWS: dict[str, FlowModule] = {
         module="dataflows.publish",
         port_offset=1,
         configured=lambda site: site.mqtt is not None,
+    ),
+    "forward": FlowModule(
+        module="dataflows.forward",
+        port_offset=3,
+        configured=lambda site: site.kafka is not None,
     ),
     "archive": FlowModule(
         module="dataflows.archive",
@@ -88,11 +100,10 @@ class FlowContext:
     site: Site
     metrics: Metrics
     health: Health
+    replica: Replica = ALONE
 
-    def open_log(self) -> Log:
+    def open_edge_log(self) -> EmbeddedLog:
         """A fresh handle of the edge's embedded log; LogError where it cannot be."""
-        from connectors.log.embedded import EmbeddedLog
-
         settings = self.site.log
         return EmbeddedLog(self.site.log_path, synchronous=settings.synchronous)
 
@@ -107,13 +118,18 @@ def start_flow(name: str) -> FlowContext:
     os.environ["RUST_BACKTRACE"] = "0"
     install_stop_signals()
     site = site_or_exit()
-    configure_logs(name, site.observe.log_format)
-    folder = hold_name(site, name)
+    part = replica_or_exit()
+    several = "" if part.alone else str(part)
+    configure_logs(name, site.observe.log_format, replica=several)
+    folder = hold_name(site, name, part)
     metrics, health = PrometheusMetrics(), Health()
-    port = _serve(site, FLOWS[name].port_offset, health, metrics)
-    started = datetime.now(UTC).isoformat(timespec="milliseconds")
+    port = _serve(site, FLOWS[name].port_offset, part, health, metrics)
     run = Run(
-        name=name, pid=os.getpid(), host=site.observe.host, port=port, started=started
+        name=part.name(name),
+        pid=os.getpid(),
+        host=site.observe.host,
+        port=port,
+        started=datetime.now(UTC).isoformat(timespec="milliseconds"),
     )
     log = structlog.get_logger()
     try:
@@ -122,7 +138,9 @@ def start_flow(name: str) -> FlowContext:
         # A full disk must not keep a meter from being polled.
         log.warning("run_file_not_written", error=str(error))
     log.info("flow_started", health=f"http://{run.host}:{port}", site=str(site_path()))
-    return FlowContext(name=name, site=site, metrics=metrics, health=health)
+    return FlowContext(
+        name=name, site=site, metrics=metrics, health=health, replica=part
+    )
 
 
 def run_flow(name: str) -> int:
@@ -133,6 +151,7 @@ def run_flow(name: str) -> int:
 
     try:
         flow = importlib.import_module(FLOWS[name].module).flow()
+        _calm_collector()
         cli_main(flow, epoch_interval=EPOCH)  # type: ignore[no-untyped-call]
     except Exception as error:  # noqa: BLE001 - the edge of the process
         structlog.get_logger().error("flow_failed", exc_info=error)
@@ -143,6 +162,17 @@ def run_flow(name: str) -> int:
     return 0
 
 
+def _calm_collector() -> None:
+    """Look for garbage less often: records and frames make no cycles.
+
+    With the defaults a third of what reading Kafka costs is the collector walking over
+    messages that wait.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
+
+
 def site_or_exit() -> Site:
     """The site that PM500_SITE names; its mistakes are printed and end the process."""
     try:
@@ -151,23 +181,36 @@ def site_or_exit() -> Site:
         _refuse(CONFIGURATION, str(error))
 
 
+def replica_or_exit() -> Replica:
+    """What PM500_REPLICA says; a mistake in it is printed and ends the process."""
+    try:
+        return replica()
+    except ReplicaError as error:
+        _refuse(CONFIGURATION, str(error))
+
+
 def refuse_site(mistakes: Sequence[str]) -> NoReturn:
     """End the process over mistakes that only a flow can see in its site."""
     _refuse(CONFIGURATION, str(SiteError(site_path(), list(mistakes))))
 
 
-def hold_name(site: Site, name: str) -> Path:
-    """Be the only process of this name on the site's data; the folder of records."""
+def hold_name(site: Site, name: str, part: Replica = ALONE) -> Path:
+    """Be the only process of this part on the site's data; the folder of records.
+
+    There is none of another number of replicas either: a part alone keeps all others
+    out.
+    """
     log = structlog.get_logger()
     folder = site.data / "run"
+    patience = Patience(
+        LOCK_WAIT_SECONDS,
+        waits=lambda holder: log.warning("waits_for_lock", holder=holder),
+        stop=lambda: STOP.requested,
+    )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        taken = take(
-            folder,
-            name,
-            wait_seconds=LOCK_WAIT_SECONDS,
-            waits=lambda holder: log.warning("waits_for_lock", holder=holder),
-            stop=lambda: STOP.requested,
+        taken = agree(folder, name, part, patience) and take(
+            folder, part.name(name), patience
         )
     except TakenError as error:
         _refuse(RUNS_ALREADY, str(error))
@@ -181,11 +224,20 @@ def hold_name(site: Site, name: str) -> Path:
 
 
 def _serve(
-    site: Site, port_offset: int, health: Health, metrics: PrometheusMetrics
+    site: Site,
+    port_offset: int,
+    part: Replica,
+    health: Health,
+    metrics: PrometheusMetrics,
 ) -> int:
-    """Serve on the flow's port, on a free one where that is taken."""
+    """Serve on the flow's port, on a free one where that is taken.
+
+    The ports of the next replica follow those of one, as long as there are such.
+    """
     observe = site.observe
-    wanted = observe.base_port + port_offset if observe.base_port else 0
+    wanted = observe.base_port + (part.number - 1) * FLOW_PORTS + port_offset
+    if not observe.base_port or wanted > _LAST_PORT:
+        wanted = 0
     try:
         return serve_health(observe.host, wanted, health, metrics.text)
     except OSError as error:

@@ -17,7 +17,7 @@ import structlog
 from connectors.stop import STOP, install_stop_signals
 from dataflows.logs import configure_logs
 from dataflows.orphan import ENVIRONMENT
-from dataflows.runtime import CONFIGURATION, flows_of, hold_name
+from dataflows.runtime import CONFIGURATION, flows_of, hold_name, replica_or_exit
 from dataflows.site import Site, site_path
 
 __all__ = ["Supervisor", "pause_after", "supervise"]
@@ -43,12 +43,14 @@ def pause_after(previous: float, ran_seconds: float) -> float:
 def supervise(site: Site, *, log_file: Path | None = None) -> int:
     """Run all flows that the site has configured until a stop; the exit code.
 
-    Call it in the main thread. ``log_file`` takes what the flows write, which else
+    All take the part that ``PM500_REPLICA`` says. Call it in the main thread. ``log_file`` takes what the flows write, which else
     goes to this process's standard error.
     """
     install_stop_signals()
-    configure_logs("run", site.observe.log_format)
-    hold_name(site, "run")
+    part = replica_or_exit()
+    several = "" if part.alone else str(part)
+    configure_logs("run", site.observe.log_format, replica=several)
+    hold_name(site, "run", part)
     commands = {
         name: [sys.executable, "-m", "dataflows", "run", name]
         for name in flows_of(site)

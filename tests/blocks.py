@@ -2,7 +2,7 @@
 
 Above a block may stand a comment with what the reader need not see:
 ``<!-- not run: REASON -->``, ``<!-- runs until: TEXT -->`` (it serves until Ctrl-C, which
-comes when its output holds TEXT) and ``<!-- needs: flows, mosquitto, curl -->``.
+comes when its output holds TEXT) and ``<!-- needs: flows, mosquitto, curl, kafka -->``.
 ``text`` blocks are pictures and outputs, not code.
 """
 

@@ -7,11 +7,16 @@ import shutil
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import tomli_w
+
+from connectors.log.contract import FRAMES
+from connectors.log.embedded import EmbeddedLog
 from dataflows.instance import Run, running
 from tests.dataflows.processes import get
 from tests.integration.frames import logged_frames
@@ -21,7 +26,14 @@ from tests.reference.pages import ROOT
 from tests.simulated import SimulatorProcess
 from transforms.model.quality import Status
 
-__all__ = ["Stage", "shell", "staged", "stop_when_it_says", "with_flows"]
+__all__ = [
+    "Stage",
+    "moved_to_kafka",
+    "shell",
+    "staged",
+    "stop_when_it_says",
+    "with_flows",
+]
 
 SECONDS = 60.0
 HOSTS = ("127.5.1.1", "127.5.1.2", "127.5.1.3")
@@ -33,13 +45,16 @@ class Stage:
 
     folder: Path
     mqtt_port: int | None
+    kafka: str | None = None
 
     def copy(self, folder: Path) -> Path:
         """A copy in which a block may do what it likes, with deploy/ beside it.
 
         Without the run files: they tell the ports of flows that have ended.
         """
-        shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns("run"))
+        shutil.copytree(
+            self.folder, folder, ignore=shutil.ignore_patterns("run", "deploy")
+        )
         folder.joinpath("deploy").symlink_to(ROOT / "deploy")
         return folder
 
@@ -70,6 +85,23 @@ def staged(folder: Path) -> Iterator[Stage]:
         until(lambda: _has_both(plant.log_path), "good and failed frames", pause=0.3)
         assert run.stop() == 0, run.text()[-3000:]
         yield Stage(folder=plant.folder, mqtt_port=broker.port if broker else None)
+
+
+def moved_to_kafka(stage: Stage, folder: Path, servers: str) -> Stage:
+    """The same plant with Kafka, and its log moved on."""
+    stage.copy(folder)
+    site = tomllib.loads((folder / "site.toml").read_text("utf-8"))
+    site |= {"kafka": {"bootstrap_servers": servers}}
+    (folder / "site.toml").write_text(tomli_w.dumps(site), "utf-8")
+    forward = Flow(["run", "forward"], folder / "site.toml", folder / "forward.log")
+    try:
+        with EmbeddedLog(folder / "data" / "log" / "edge.sqlite", create=False) as log:
+            _, end = log.bounds(FRAMES, 0)
+            until(lambda: log.position("forward", FRAMES, 0) == end, "moved on")
+        assert forward.stop() == 0, forward.text()[-3000:]
+    finally:
+        forward.kill()
+    return Stage(folder=folder, mqtt_port=stage.mqtt_port, kafka=servers)
 
 
 def _meters(simulator: SimulatorProcess) -> list[dict[str, object]]:

@@ -22,10 +22,18 @@ from connectors.simulator.fleet import read_fleet
 from dataflows.site import load_site
 from tests import test_cases
 from tests.blocks import Block, blocks_of, without_blocks
+from tests.kafka_broker import KafkaBroker
 from tests.reference.commands import commands, options
 from tests.reference.pages import PARTS, ROOT, filled, pages
 from tests.reference.settings import flat_fields
-from tests.stage import Stage, shell, staged, stop_when_it_says, with_flows
+from tests.stage import (
+    Stage,
+    moved_to_kafka,
+    shell,
+    staged,
+    stop_when_it_says,
+    with_flows,
+)
 from transforms.codec.records import Event, decode_record
 from transforms.model.profile_check import parse_profile
 from transforms.model.wire import WireType
@@ -175,6 +183,15 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def kafka_stage(
+    stage: Stage, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stage]:
+    folder = tmp_path_factory.mktemp("docs-kafka")
+    with KafkaBroker(folder / "kafka") as broker:
+        yield moved_to_kafka(stage, folder / "plant", broker.bootstrap_servers)
+
+
 @pytest.mark.integration
 @pytest.mark.xdist_group("docs")
 @pytest.mark.parametrize("block", CODE, ids=str)
@@ -190,8 +207,9 @@ def test_a_block_does_what_it_shows(
         hold_toml(block, tmp_path, monkeypatch)
         return
     needs = {word.strip() for word in block.noted("needs").split(",")} - {""}
-    assert needs <= {"flows", "mosquitto", "curl"}
-    stage: Stage = request.getfixturevalue("stage")
+    assert needs <= {"flows", "mosquitto", "curl", "kafka"}
+    wanted_stage = "kafka_stage" if "kafka" in needs else "stage"
+    stage: Stage = request.getfixturevalue(wanted_stage)
     if "mosquitto" in needs and stage.mqtt_port is None:
         pytest.skip("mosquitto is not installed")
     if "curl" in needs and shutil.which("curl") is None:
@@ -205,7 +223,10 @@ def test_a_block_does_what_it_shows(
     elif "flows" in needs:
         assert with_flows(block.text, block.language, here, stage.mqtt_port)
     else:
-        assert shell(block.text, here, block.language)
+        text = block.text
+        if stage.kafka is not None:
+            text = text.replace("127.0.0.1:9092", stage.kafka)
+        assert shell(text, here, block.language)
 
 
 def hold_toml(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 
 import structlog
@@ -57,17 +57,19 @@ def retain(
     now_us: int,
     max_age_us: int,
     max_bytes: int,
+    readers: Collection[str] | None = None,
     pause: Callable[[float], object] = time.sleep,
 ) -> tuple[Taken, ...]:
     """Take what is too old or too much; what went, joined by topic and readers.
 
-    ``pause`` is given the seconds to leave the log to others between two chunks, and
+    ``readers`` are those that count, all where None: what one needed that the site has
+    no more is nobody's. ``pause`` is given the seconds to leave the log to others between two chunks, and
     ends the work by an answer that is true. LogFull, LogError where nothing could be
     taken; where something was, it is told first and the trouble comes up next time.
     """
     runs: list[Taken] = []
     try:
-        for taken in _chunks(log, now_us - max_age_us, max_bytes):
+        for taken in _chunks(log, now_us - max_age_us, max_bytes, readers):
             started = time.perf_counter()
             log.take(taken.topic, taken.last_offset + 1)
             _join(runs, taken)
@@ -106,6 +108,7 @@ class RetentionThread(threading.Thread):
         *,
         max_age_us: int,
         max_bytes: int,
+        readers: Collection[str] | None = None,
         metrics: Metrics = NO_METRICS,
         period_seconds: float = 10.0,
     ) -> None:
@@ -113,6 +116,7 @@ class RetentionThread(threading.Thread):
         self._open_log = open_log
         self._max_age_us = max_age_us
         self._max_bytes = max_bytes
+        self._readers = readers
         self._metrics = metrics
         self._period_seconds = period_seconds
         self._stop_asked = threading.Event()
@@ -146,6 +150,7 @@ class RetentionThread(threading.Thread):
             now_us=time.time_ns() // 1000,
             max_age_us=self._max_age_us,
             max_bytes=self._max_bytes,
+            readers=self._readers,
             pause=self._stop_asked.wait,
         )
         for taken in runs:
@@ -175,30 +180,43 @@ def _join(runs: list[Taken], taken: Taken) -> None:
     runs.append(taken)
 
 
-def _chunks(log: EmbeddedLog, before_us: int, max_bytes: int) -> Iterator[Taken]:
+def _chunks(
+    log: EmbeddedLog, before_us: int, max_bytes: int, readers: Collection[str] | None
+) -> Iterator[Taken]:
     """What to take next, seen after the last chunk was taken."""
     topics = [topic for topic in log.topics() if topic != SCHEMAS]
     for topic in topics:
-        while taken := _oldest(log, topic, spare=True, before_us=before_us):
+        while taken := _oldest(log, topic, readers, spare=True, before_us=before_us):
             yield taken
     while log.used_bytes() > max_bytes:
-        if (taken := _oldest_of_all(log, topics, spare=True)) is None:
+        if (taken := _oldest_of_all(log, topics, readers, spare=True)) is None:
             break
         yield taken
     if log.used_bytes() > max_bytes:
         while log.used_bytes() > _CUT_TO * max_bytes:
-            if (taken := _oldest_of_all(log, topics, spare=False)) is None:
+            if (taken := _oldest_of_all(log, topics, readers, spare=False)) is None:
                 break
             yield taken
 
 
-def _oldest_of_all(log: EmbeddedLog, topics: list[str], *, spare: bool) -> Taken | None:
-    chunks = (_oldest(log, topic, spare=spare) for topic in topics)
+def _oldest_of_all(
+    log: EmbeddedLog,
+    topics: list[str],
+    readers: Collection[str] | None,
+    *,
+    spare: bool,
+) -> Taken | None:
+    chunks = (_oldest(log, topic, readers, spare=spare) for topic in topics)
     return min(filter(None, chunks), key=lambda taken: taken.first_us, default=None)
 
 
 def _oldest(
-    log: EmbeddedLog, topic: str, *, spare: bool, before_us: int | None = None
+    log: EmbeddedLog,
+    topic: str,
+    counting: Collection[str] | None,
+    *,
+    spare: bool,
+    before_us: int | None = None,
 ) -> Taken | None:
     """The next chunk of a topic, needed by the same readers all along; None for none.
 
@@ -208,7 +226,11 @@ def _oldest(
     if not times:
         return None
     first = times[0][0]
-    readers = log.readers(topic)
+    readers = {
+        name: at
+        for name, at in log.readers(topic).items()
+        if counting is None or name in counting
+    }
     needing = tuple(sorted(name for name, at in readers.items() if at <= first))
     if needing and spare:
         return None

@@ -16,8 +16,6 @@ from connectors.stop import STOP
 
 __all__ = ["LogSource"]
 
-_IDLE = timedelta(milliseconds=20)
-
 
 def _raise(gone: OffsetGone) -> int:
     raise gone
@@ -28,7 +26,8 @@ class LogSource(FixedPartitionedSource[Batch, None]):
 
     Partitions are named ``<topic>-<partition>``; each opens its own handle in the
     worker that owns it. ``on_gone`` says where to go on when retention was faster, and
-    may tell of it; unless given, OffsetGone ends the flow. A requested stop ends the
+    may tell of it; unless given, OffsetGone ends the flow. At the end of the topic it
+    looks again after ``idle_seconds``, at most 0.25. A requested stop ends the
     source after one more batch, so that what was appended just before is not left
     behind; of a backlog the rest waits in the log.
     """
@@ -41,12 +40,14 @@ class LogSource(FixedPartitionedSource[Batch, None]):
         *,
         batch_size: int = 1000,
         on_gone: Callable[[OffsetGone], int] = _raise,
+        idle_seconds: float = 0.02,
     ) -> None:
         self._open_log = open_log
         self._topic = topic
         self._start = start
         self._batch_size = batch_size
         self._on_gone = on_gone
+        self._idle = timedelta(seconds=idle_seconds)
 
     def list_parts(self) -> list[str]:
         """One for each of the topic's partitions."""
@@ -71,7 +72,13 @@ class LogSource(FixedPartitionedSource[Batch, None]):
             log.close()
             raise
         return _Partition(
-            log, self._topic, number, offset, self._batch_size, self._on_gone
+            log,
+            self._topic,
+            number,
+            offset,
+            self._batch_size,
+            self._on_gone,
+            self._idle,
         )
 
 
@@ -84,6 +91,7 @@ class _Partition(StatefulSourcePartition[Batch, None]):
         offset: int,
         batch_size: int,
         on_gone: Callable[[OffsetGone], int],
+        idle: timedelta,
     ) -> None:
         self._log = log
         self._topic = topic
@@ -91,6 +99,7 @@ class _Partition(StatefulSourcePartition[Batch, None]):
         self._offset = offset
         self._batch_size = batch_size
         self._on_gone = on_gone
+        self._idle = idle
         self._more = True
         self._stopping = False
 
@@ -112,7 +121,7 @@ class _Partition(StatefulSourcePartition[Batch, None]):
         return [Batch.of(self._topic, self._number, records)]
 
     def next_awake(self) -> datetime | None:
-        return None if self._more else datetime.now(UTC) + _IDLE
+        return None if self._more else datetime.now(UTC) + self._idle
 
     def snapshot(self) -> None:
         return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +12,7 @@ from typing import Annotated
 import typer
 
 from dataflows.commands.open_archive import known_tables, open_archive
-from dataflows.commands.options import SiteOption
+from dataflows.commands.options import SiteOption, instant_us
 from dataflows.exporting import Wanted
 from dataflows.exporting import export as export_rows
 
@@ -61,7 +60,7 @@ def export(
     """
     if form is None:
         form = Format.csv if output.suffix.lower() == ".csv" else Format.parquet
-    start_us, end_us = _instant("--from", start), _instant("--to", end)
+    start_us, end_us = instant_us("--from", start), instant_us("--to", end)
     if output.is_dir() or not output.absolute().parent.is_dir():
         raise typer.BadParameter(f"{output} cannot be a file", param_hint="OUTPUT")
     with open_archive(site) as store:
@@ -74,20 +73,6 @@ def export(
                 store, wanted, output, as_csv=form is Format.csv, told=told
             )
     typer.echo(f"{rows} rows in {output}", err=True)
-
-
-def _instant(option: str, text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(
-            f"{text!r} is no time such as 2026-03-01T12:00", param_hint=option
-        ) from None
-    if instant.tzinfo is None:
-        instant = instant.replace(tzinfo=UTC)
-    return round(instant.timestamp() * 1e6)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ import typer
 
 from dataflows.commands.loss_line import loss_json, loss_line
 from dataflows.commands.open_log import LogName, leave, open_log, site_of_command
-from dataflows.commands.options import SiteOption
+from dataflows.commands.options import SiteOption, instant_us
 from dataflows.ledger import (
     Facts,
     Key,
@@ -85,7 +85,7 @@ def ledger(
     Exit code 1 where the log or the archive is not there or does not answer, 2 where the
     site is wrong or has no Kafka.
     """
-    start_us, end_us = _instant("--from", start), _instant("--to", end)
+    start_us, end_us = instant_us("--from", start), instant_us("--to", end)
     if end_us is not None:
         end_us = min(end_us, time.time_ns() // 1000)
     loaded = site_of_command(site)
@@ -114,20 +114,6 @@ def _look(
         return facts_of_archive(store, asset), losses_of_archive(store)
     except OSError as error:
         leave(1, str(error))
-
-
-def _instant(option: str, text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(
-            f"{text!r} is no time such as 2026-03-01T12:00", param_hint=option
-        ) from None
-    if instant.tzinfo is None:
-        instant = instant.replace(tzinfo=UTC)
-    return round(instant.timestamp() * 1e6)
 
 
 def _ledgers(

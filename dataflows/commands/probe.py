@@ -16,7 +16,7 @@ from connectors.log.schemas import publish_schemas
 from connectors.polling.plan import MeterPlan
 from dataflows.logs import warnings_only
 from dataflows.meters import meter_plans, poll_settings
-from dataflows.runtime import hold_name
+from dataflows.runtime import hold_name, replica_or_exit
 from dataflows.site import Meter, Site
 from transforms.codec.records import Event
 from transforms.model.profile import Protocol
@@ -25,7 +25,7 @@ __all__ = ["probe_site"]
 
 
 def probe_site(site: Site, *, with_modbus: bool) -> bool:
-    """Check all meters, one after the other; whether all passed.
+    """Check the replica's meters, one after the other; whether all passed.
 
     Polling must not run meanwhile: a meter has one client at a time, and Modbus
     silences its EtherNet/IP.
@@ -33,8 +33,10 @@ def probe_site(site: Site, *, with_modbus: bool) -> bool:
     warnings_only()
     hold_name(site, "acquire")
     record = CommissioningRecord(site.commissioning_path)
-    plans = meter_plans(site, record)
-    checks = asyncio.run(_all(site, plans, with_modbus=with_modbus))
+    part = replica_or_exit()
+    plans = part.own(meter_plans(site, record))
+    meters = part.own(site.meter)
+    checks = asyncio.run(_all(site, meters, plans, with_modbus=with_modbus))
     now = datetime.now(UTC)
     for plan, check in zip(plans, checks, strict=True):
         entry = check.entry(plan.polled.profile, now)
@@ -61,12 +63,16 @@ def _verdict(check: Check) -> str:
 
 
 async def _all(
-    site: Site, plans: Sequence[MeterPlan], *, with_modbus: bool
+    site: Site,
+    meters: Sequence[Meter],
+    plans: Sequence[MeterPlan],
+    *,
+    with_modbus: bool,
 ) -> list[Check]:
     settings = poll_settings(site)
     return [
         await probe(plan, settings, _protocols(meter, plan, with_modbus=with_modbus))
-        for meter, plan in zip(site.meter, plans, strict=True)
+        for meter, plan in zip(meters, plans, strict=True)
     ]
 
 

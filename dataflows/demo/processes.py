@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dataflows.orphan import ENVIRONMENT
+from dataflows.replica import VARIABLE
 
 __all__ = ["Child", "DemoError", "Stopped"]
 
@@ -43,7 +44,7 @@ class Child:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env=os.environ | {ENVIRONMENT: "1"},
+                env=os.environ | {ENVIRONMENT: "1", VARIABLE: ""},
                 process_group=0,
             )
 

@@ -28,6 +28,7 @@ _OWN = {
     "bootstrap.servers", "metadata.broker.list", "group.id", "enable.auto.commit",
     "enable.auto.offset.store", "auto.offset.reset", "isolation.level", "acks",
     "request.required.acks", "enable.idempotence", "transactional.id",
+    "session.timeout.ms", "heartbeat.interval.ms",
     "message.timeout.ms", "delivery.timeout.ms", "retries", "partitioner",
     "message.send.max.retries", "enable.partition.eof", "queue.buffering.max.messages",
 }  # fmt: skip

@@ -9,14 +9,25 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import acquire, codec, log, mqtt
+from tests.benchmarks import (
+    acquire,
+    archive_size,
+    codec,
+    kafka_archive,
+    log,
+    mqtt,
+    replicas,
+)
 from tests.benchmarks.result import Result, machine, markdown
 
 BENCHMARKS: dict[str, Callable[[bool], Iterator[Result]]] = {
     "codec": codec.run,
     "log": log.run,
+    "archive_size": archive_size.run,
+    "kafka_archive": kafka_archive.run,
     "acquire": acquire.run,
     "mqtt": mqtt.run,
+    "replicas": replicas.run,
 }
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 

@@ -66,11 +66,17 @@ def _outage(seconds: float) -> bool:
     once = everything == list(range(found.logged.total()))
     ordered = all(own == sorted(own) for own in found.offsets.values())
     kept = found.archived == found.logged and found.holes == 0
+    unnoticed = all(
+        away.meanwhile_ms[1] <= max(2 * away.before_ms[1], 100) for away in found.aways
+    )
+    soon = all(away.moved_in_seconds < 15 for away in found.aways)
     print("frames    ", found.logged.total(), "in the edge's log, holes", found.holes)
     print("in Kafka  ", "each once" if once else "NOT EACH ONCE", end=", ")
     print("in order by asset" if ordered else "OUT OF ORDER")
     print("archive   ", "has each once" if kept else "HAS NOT EACH ONCE")
-    return once and ordered and kept
+    print("MQTT      ", "did not notice" if unnoticed else "NOTICED")
+    print("backlog   ", "moved on in seconds" if soon else "TOOK ITS TIME")
+    return once and ordered and kept and unnoticed and soon
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ bootstrap_servers = "127.0.0.1:1"
     [
         ('"no.such.thing" = 1', 'No such configuration property: "no.such.thing"'),
         # Only a consumer refuses this one.
-        ('"session.timeout.ms" = 900000', "`max.poll.interval.ms`must be >= `session"),
+        ('"max.poll.interval.ms" = 500', "`max.poll.interval.ms`must be >= `session"),
     ],
 )
 def test_a_setting_that_no_client_takes_ends_the_flow_for_good(

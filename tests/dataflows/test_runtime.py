@@ -104,6 +104,26 @@ def test_a_wrong_site_is_exit_code_two_with_all_mistakes(
 
 
 @pytest.mark.integration
+@pytest.mark.parametrize(
+    "command",
+    [
+        (*PM500, "run"),
+        RUN,
+        (sys.executable, "-m", "bytewax.run", "tests.dataflows.tiny"),
+    ],
+)
+def test_a_wrong_part_is_exit_code_two_in_one_line(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    site = write_site(tmp_path)
+    with process(command, site, PM500_REPLICA="3/2") as flow:
+        assert flow.wait(20) == 2
+    assert (tmp_path / "stderr.log").read_text() == (
+        "PM500_REPLICA: '3/2' is not of the form 2/8, the second of eight\n"
+    )
+
+
+@pytest.mark.integration
 def test_a_data_folder_that_cannot_be_is_a_mistake(tmp_path: Path) -> None:
     site = write_site(tmp_path)
     (tmp_path / "data").write_text("a file stands here")
@@ -168,6 +188,39 @@ def test_a_taken_port_is_an_error_and_a_free_one_serves(tmp_path: Path) -> None:
             assert run.port != port
             assert get(run, "/healthz")[0] == 200
             assert events(site, "health_port_taken")[0]["wanted"] == port
+
+
+@pytest.mark.integration
+def test_the_next_replica_takes_the_next_ports_and_its_log_lines_say_so(
+    tmp_path: Path,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+    text = SITE.replace("base_port = 0", f"base_port = {port - 6 - 6}")
+    site = write_site(tmp_path, text)
+    with process(RUN, site, PM500_REPLICA="2/3"):
+        run = found(site, "tiny-2")
+        assert run.port == port
+        assert get(run, "/healthz")[0] == 200
+        started = wait_for(lambda: events(site, "flow_started"))[0]
+    assert (started["flow"], started["replica"]) == ("tiny", "2/3")
+
+
+@pytest.mark.integration
+def test_a_replica_behind_the_last_port_takes_a_free_one(tmp_path: Path) -> None:
+    site = write_site(tmp_path, SITE.replace("base_port = 0", "base_port = 65000"))
+    with process(RUN, site, PM500_REPLICA="100/100"):
+        assert get(found(site, "tiny-100"), "/healthz")[0] == 200
+    assert events(site, "health_port_taken") == []
+
+
+@pytest.mark.integration
+def test_a_flow_that_is_alone_says_nothing_of_replicas(tmp_path: Path) -> None:
+    site = write_site(tmp_path)
+    with process(RUN, site):
+        found(site, "tiny")
+        started = wait_for(lambda: events(site, "flow_started"))[0]
+    assert "replica" not in started
 
 
 @pytest.mark.integration

@@ -169,3 +169,33 @@ def test_pm500_run_supervises_what_the_site_has(tmp_path: Path) -> None:
         assert supervisor.wait(20) == 0
     stopped = {each["child"]: each["code"] for each in events(site, "child_stopped")}
     assert stopped == {"acquire": 0, "archive": 0}
+
+
+@pytest.mark.integration
+def test_replicas_of_pm500_run_share_a_data_folder(tmp_path: Path) -> None:
+    site = write_site(tmp_path, SITE.replace("127.0.0.1", "127.0.0.9"))
+    command = (*PM500, "run")
+    with (
+        process(command, site, PM500_REPLICA="1/2") as first,
+        process(command, site, PM500_REPLICA="2/2") as second,
+    ):
+        found(site, "acquire")
+        found(site, "acquire-2")
+        for supervisor in (first, second):
+            supervisor.terminate()
+            assert supervisor.wait(30) == 0
+    parts = {(e["replica"], e["child"]) for e in events(site, "child_started")}
+    assert parts >= {("1/2", "acquire"), ("2/2", "acquire")}
+
+
+@pytest.mark.integration
+@pytest.mark.slow
+def test_pm500_run_is_refused_beside_replicas_of_another_count(tmp_path: Path) -> None:
+    site = write_site(tmp_path, SITE.replace("127.0.0.1", "127.0.0.9"))
+    with process((*PM500, "run"), site, PM500_REPLICA="2/2") as first:
+        found(site, "acquire-2")
+        with process((*PM500, "run"), site) as second:
+            assert second.wait(30) == 3
+        assert first.poll() is None
+        text = (tmp_path / "stderr.log").read_text()
+        assert f"run 1/1 cannot run beside replicas of 2: pid {first.pid} in" in text

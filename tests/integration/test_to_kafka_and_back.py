@@ -40,11 +40,13 @@ def test_a_site_with_kafka_for_a_while_has_every_frame_once(
         assert log.position("forward", FRAMES, 0) == 200
         plant.site.write_text(tomli_w.dumps(site_of(plant)), "utf-8")
         run_archive(plant, log, range(200, 300), "archive")
+        again = Plant(tmp_path, [METER], ARCHIVE | cluster)
+        run_archive(again, log, range(300, 400), "forward", "archive")
     finally:
         log.close()
         plant.close()
     assert archived(plant.archive) == logged(plant.log_path)
-    assert logged(plant.log_path).total() == 300
+    assert logged(plant.log_path).total() == 400
 
 
 def site_of(plant: Plant) -> dict[str, object]:

@@ -80,6 +80,9 @@ class KafkaClient:
                     "enable.auto.offset.store": False,
                     "auto.offset.reset": "error",
                     "allow.auto.create.topics": False,
+                    # It joins no group; but for so long a close waits for a commit.
+                    "session.timeout.ms": 1000,
+                    "heartbeat.interval.ms": 500,
                     # At the default of 1000 ms a full queue stalls the fetcher.
                     "fetch.queue.backoff.ms": 5,
                 },

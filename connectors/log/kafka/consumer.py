@@ -24,6 +24,7 @@ __all__ = ["Held", "SharedConsumer"]
 _FETCH = 10_000
 _QUEUED = 30_000
 _PAUSE_SECONDS = 0.001
+_TOLD_SECONDS = 30.0
 _BOUNDS_SECONDS = 1.0
 
 Held = Callable[[str | None], None]
@@ -50,6 +51,7 @@ class SharedConsumer:
         self._client = client
         self._held = held
         self._troubles: dict[str, str] = {}
+        self._since: dict[Place, float] = {}
         self._queues: dict[Place, deque[Batch]] = {}
         self._asked: dict[Place, int] = {}
         self._refused: dict[Place, int] = {}
@@ -159,6 +161,8 @@ class SharedConsumer:
         else:
             where = f"{message.topic()}-{message.partition()}"
             self._say(where, f"Kafka {where}: {error.str()}")
+            place = self._names[str(message.topic())], message.partition() or 0
+            self._since[place] = time.monotonic()
 
     def _out_of_range(self, place: Place, asked: int) -> None:
         name = self._client.topic(place[0])
@@ -181,6 +185,16 @@ class SharedConsumer:
         brokers = json.loads(statistics)["brokers"].values()
         up = any(broker["state"] == "UP" for broker in brokers)
         self._say("", None if up else self._client.away)
+        for place, since in list(self._since.items()):
+            if up and time.monotonic() - since > _TOLD_SECONDS:
+                self._ask_again(place)
+
+    def _ask_again(self, place: Place) -> None:
+        """Of an idle partition nobody hears that it is well again: ask anew."""
+        del self._since[place]
+        self._say(f"{self._client.topic(place[0])}-{place[1]}", None)
+        if place in self._queues and not self._queues[place]:
+            self.assign(*place, self._asked[place])
 
     def _say(self, where: str, trouble: str | None) -> None:
         """Tell the host what is wrong, all of it, whenever that changes."""

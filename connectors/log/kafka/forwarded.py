@@ -9,7 +9,7 @@ partitions, behind what was acknowledged when the position was stored.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import cast
 
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
@@ -51,7 +51,13 @@ def tail_starts(
 
 
 def forwarded(
-    client: KafkaClient, log: Log, topic: str, starts: Mapping[int, int], *, log_id: str
+    client: KafkaClient,
+    log: Log,
+    topic: str,
+    starts: Mapping[int, int],
+    *,
+    log_id: str,
+    alive: Callable[[], bool] = lambda: True,
 ) -> set[int]:
     """The offsets of this edge's records that stand in the tails. LogError.
 
@@ -68,6 +74,8 @@ def forwarded(
         settled = time.monotonic() + _SETTLE_SECONDS
         deadline = time.monotonic() + client.timeout_seconds
         while True:
+            if not alive():
+                raise LogError(f"Kafka: {name}: stopped while the tail was read")
             messages = consumer.consume(_BATCH, 0) or consumer.consume(1, _LOOK_SECONDS)
             for message in messages:
                 partition, offset = message.partition() or 0, message.offset() or 0

@@ -39,23 +39,29 @@ class Start:
 def spare(edge: Log, topic: str, begin: int = 0) -> int:
     """The position at the edge, kept from now on: its retention takes nothing before it.
 
-    At the very first start that is ``begin``, or the oldest record that is left.
-    LogError.
+    It is never before ``begin``, nor before the oldest record that is left. LogError.
     """
     first, end = edge.bounds(topic, _EDGE_PARTITION)
     stored = edge.position(READER, topic, _EDGE_PARTITION)
-    if stored is None:
-        stored = min(begin, end)
-        edge.store_position(READER, topic, _EDGE_PARTITION, max(first, stored))
-    return max(first, stored)
+    at = max(first, min(max(stored or 0, begin), end))
+    if at != stored:
+        edge.store_position(READER, topic, _EDGE_PARTITION, at)
+    return at
 
 
 def start_of(
-    client: KafkaClient, edge: Log, kafka: Log, topic: str, begin: int = 0
+    client: KafkaClient,
+    edge: Log,
+    kafka: Log,
+    topic: str,
+    begin: int = 0,
+    *,
+    alive: Callable[[], bool] = lambda: True,
 ) -> Start:
     """Compare the position at the edge with the tail of the topic in Kafka. LogError.
 
-    ``begin`` is where the very first run begins.
+    Nothing before ``begin`` is moved. ``alive`` is asked while the tail is read, and
+    ends that by an answer that is false.
     """
     offset = spare(edge, topic, begin)
     oldest = edge.read(topic, _EDGE_PARTITION, offset, 1)
@@ -64,7 +70,7 @@ def start_of(
     log_id = edge.identity(topic)
     since_us = oldest[0].time_us - _CLOCK_US
     starts = tail_starts(client, kafka, _group(log_id), topic, since_us=since_us)
-    moved = forwarded(client, kafka, topic, starts, log_id=log_id)
+    moved = forwarded(client, kafka, topic, starts, log_id=log_id, alive=alive)
     owed = {number for number in moved if number >= offset}
     structlog.get_logger().info(
         "forward_starts", topic=topic, offset=offset, already_moved=len(owed)
@@ -106,9 +112,17 @@ class LogMover:
         return self._trouble or self._producer.trouble
 
     def move(self, batch: Batch, *, waiting: Callable[[], bool]) -> bool:
-        """Hand the records over; False where ``waiting`` said to give up. LogError."""
-        if not self._know_schemas(batch, waiting):
+        """Hand the records over; False where ``waiting`` said to give up. LogError.
+
+        They are brought to the edge's disk first: should a power cut take them there,
+        their offsets would be given to others, which then passed for moved.
+        """
+        new = {value[:HEADER_BYTES] for value in batch.values} - self._headers
+        if not self._retried(self._edge.sync, waiting):
             return False
+        if new and not self._retried(self._copy_schemas, waiting):
+            return False
+        self._headers |= new
         sent = 0
         for offset, key, value in zip(
             batch.offsets, batch.keys, batch.values, strict=True
@@ -145,6 +159,7 @@ class LogMover:
                 self._edge.store_position(
                     READER, self._topic, _EDGE_PARTITION, self._next
                 )
+                self._edge.sync()
             except LogError as error:
                 # A full disk at the edge: the tail in Kafka tells the next start.
                 structlog.get_logger().warning("position_not_stored", error=str(error))
@@ -159,12 +174,15 @@ class LogMover:
         self._kafka.close()
         self._edge.close()
 
-    def _know_schemas(self, batch: Batch, waiting: Callable[[], bool]) -> bool:
+    def _copy_schemas(self) -> None:
         """See that Kafka has the schema of every record before the record."""
-        new = {value[:HEADER_BYTES] for value in batch.values} - self._headers
-        while new:
+        if copied := copy_schemas(self._edge, self._kafka):
+            structlog.get_logger().info("schemas_forwarded", schemas=copied)
+
+    def _retried(self, act: Callable[[], None], waiting: Callable[[], bool]) -> bool:
+        while True:
             try:
-                copied = copy_schemas(self._edge, self._kafka)
+                act()
             except LogError as error:
                 self._trouble = str(error)
                 time.sleep(_LOOK_SECONDS)
@@ -172,11 +190,7 @@ class LogMover:
                     return False
             else:
                 self._trouble = None
-                if copied:
-                    structlog.get_logger().info("schemas_forwarded", schemas=copied)
-                break
-        self._headers |= new
-        return True
+                return True
 
     def _keep_ends(self) -> None:
         for (name, partition), end in self._producer.ends.items():

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -315,3 +316,21 @@ def test_appends_hardly_wait_while_much_is_taken(tmp_path: Path) -> None:
         assert log.bounds(FRAMES, 0) == (100_000, 100_000)
         assert len(waits) > 20
         assert max(waits) < 1.0
+
+
+def test_a_reader_that_the_site_has_no_more_keeps_nothing(
+    log: EmbeddedLog, clock: Clock
+) -> None:
+    megabytes(log, clock, FRAMES, 1)
+    _, end = log.bounds(FRAMES, 0)
+    log.store_position("archive", FRAMES, 0, 1)
+    log.store_position("forward", FRAMES, 0, end)
+    late: dict[str, Any] = {
+        "now_us": clock.us + 10**12,
+        "max_age_us": 1,
+        "max_bytes": 10**12,
+    }
+    (kept,) = retain(log, **late, pause=lambda _: False)
+    assert kept.records == 1
+    (taken,) = retain(log, **late, readers=("forward",), pause=lambda _: False)
+    assert (taken.readers, taken.last_offset) == ((), end - 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from uuid import uuid4
 
 import pytest
@@ -9,7 +11,13 @@ import pytest
 from connectors.log.contract import FRAMES, SCHEMAS, LogError
 from connectors.log.kafka.client import KafkaClient
 from connectors.log.kafka.log import KafkaLog
-from tests.connectors.log.contract_suite import TOPIC, LogContract, everything, numbered
+from tests.connectors.log.contract_suite import (
+    TOPIC,
+    LogContract,
+    everything,
+    home,
+    numbered,
+)
 from tests.connectors.log.factories import KafkaFactory
 from tests.kafka_broker import KafkaBroker
 
@@ -71,3 +79,18 @@ def test_a_cluster_that_is_not_there_is_an_error_in_time() -> None:
     with pytest.raises(LogError, match=r"Kafka: the cluster does not answer: "):
         log.append(TOPIC, numbered(1))
     log.close()
+
+
+def test_a_close_waits_a_moment_for_a_commit_that_nobody_answers(
+    own_kafka: Callable[..., KafkaBroker],
+) -> None:
+    broker = own_kafka()
+    log = KafkaFactory(broker.bootstrap_servers, "").open()
+    log.append(TOPIC, numbered(1))
+    log.store_position("archive", TOPIC, home(log), 0)
+    broker.kill()
+    log.commit_soon("archive", TOPIC, log.partitions(TOPIC)[0], 1)
+    started = time.monotonic()
+    log.close()
+    # By librdkafka's own measure it would be 45 s.
+    assert time.monotonic() - started < 10

@@ -1,0 +1,130 @@
+"""Kafka to Delta: the archive flow against a raw consume loop, and against Quix Streams.
+
+A broker of its own, one topic of 500 assets in 4 partitions, full-precision values; all
+read it with the same consumer settings. The flow is timed from where it begins to read
+to its last commit, its peers from their first message; the rounds alternate. Quix Streams
+gets a tenth of the frames and an environment of its own under ``.benchmarks/``.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from deltalake import DeltaTable
+
+from tests.benchmarks.kafka_topic import PARTITIONS, fill
+from tests.benchmarks.result import Result
+from tests.kafka_broker import KafkaBroker
+from tests.kit import Plant, until
+
+_ROOT = Path(__file__).parents[2]
+_PEER = _ROOT / ".benchmarks" / "quix"
+_PEER_PACKAGES = ("quixstreams==3.28.1", "fastavro", "pyarrow", "deltalake==1.6.6")
+
+
+def run(fast: bool) -> Iterator[Result]:
+    """1,000,000 frames in three rounds; 200,000 in one where it must be fast."""
+    frames, rounds = (200_000, 1) if fast else (1_000_000, 3)
+    with (
+        TemporaryDirectory() as folder,
+        KafkaBroker(Path(folder) / "kafka", jvm=()) as broker,
+    ):
+        servers = broker.bootstrap_servers
+        fill(servers, frames)
+        pairs = []
+        for number in range(rounds):
+            raw = _seconds(
+                sys.executable, "-m", "tests.benchmarks.kafka_topic", servers, frames
+            )
+            ours = _archive(Path(folder) / f"site{number}", servers, frames)
+            pairs.append((raw, ours))
+        raw, ours = (frames / median(column) for column in zip(*pairs, strict=True))
+        yield Result(
+            what=f"Kafka to Delta, {frames:,} realtime frames",
+            against="a raw consume() loop that touches only bytes",
+            value=median(raw / ours for raw, ours in pairs),
+            unit="x",
+            bar=0.5,
+            at_most=False,
+            detail=f"{ours:,.0f} against {raw:,.0f} frames/s",
+        )
+        some = frames // 10
+        python = _peer()
+        script = str(Path(__file__).parent / "peers" / "quix.py")
+        peer = some / _seconds(python, script, servers, some, Path(folder) / "quix")
+        yield Result(
+            what="the same",
+            against="the same job in Quix Streams",
+            value=ours / peer,
+            unit="x",
+            bar=5.0,
+            at_most=False,
+            detail=f"{ours:,.0f} against {peer:,.0f} frames/s",
+        )
+
+
+def _archive(folder: Path, servers: str, frames: int) -> float:
+    """Seconds of ``pm500 run archive`` from the first look at the topic to the end."""
+    sections = {
+        "kafka": {"bootstrap_servers": servers},
+        # Each partition is four rolls, so that the last row ends the last of them.
+        "archive": {
+            "roll_rows": frames // PARTITIONS // 4,
+            "roll_bytes": 10**10,
+            "roll_seconds": 600,
+        },
+    }
+    meter: dict[str, object] = {"asset": "hall/m", "host": "127.0.0.1"}
+    plant = Plant(folder, [meter], sections)
+    flow = plant.start("run", "archive")
+    table = plant.archive / "frames" / "realtime"
+    try:
+        until(lambda: _rows(table) >= frames, "all rows", 120, 0.5)
+        assert _rows(table) == frames
+        assert flow.stop() == 0, flow.text()[-3000:]
+    finally:
+        plant.close()
+    said = [json.loads(line) for line in flow.text().splitlines() if line[:1] == "{"]
+    begins = max(
+        datetime.fromisoformat(line["timestamp"])
+        for line in said
+        if line["event"] == "archive_starts"
+    )
+    ends: int = max(commit["timestamp"] for commit in DeltaTable(table).history())
+    return ends / 1000 - begins.timestamp()
+
+
+def _rows(table: Path) -> int:
+    if not (table / "_delta_log").exists():
+        return 0
+    files: Any = DeltaTable(table).get_add_actions(flatten=True)
+    return sum(files["num_records"].to_pylist())
+
+
+def _peer() -> str:
+    """The Python of the environment with Quix Streams, made where it is missing."""
+    python = _PEER / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(_PEER)], check=True)
+        install = [str(python), "-m", "pip", "install", "--quiet", *_PEER_PACKAGES]
+        subprocess.run(install, check=True)
+    return str(python)
+
+
+def _seconds(*command: object) -> float:
+    done = subprocess.run(
+        list(map(str, command)),
+        cwd=_ROOT,
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    )
+    return float(done.stdout.splitlines()[-1])
