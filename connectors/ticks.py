@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime, timedelta
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
@@ -11,10 +10,8 @@ from connectors.stop import STOP
 
 __all__ = ["Ticks"]
 
-_TICK_SECONDS = 0.2
-# At the end of every epoch the other sources wait, spinning, until this one has been
-# woken too.
-_AWAKE = timedelta(milliseconds=20)
+# An engine's source must be woken often, or it holds back the others.
+_AWAKE = timedelta(milliseconds=200)
 
 
 class Ticks(FixedPartitionedSource[None, None]):
@@ -30,16 +27,9 @@ class Ticks(FixedPartitionedSource[None, None]):
 
 
 class _Partition(StatefulSourcePartition[None, None]):
-    def __init__(self) -> None:
-        self._due = 0.0
-
     def next_batch(self) -> list[None]:
         if STOP.requested:
             raise StopIteration
-        now = time.monotonic()
-        if now < self._due:
-            return []
-        self._due = now + _TICK_SECONDS
         return [None]
 
     def next_awake(self) -> datetime:

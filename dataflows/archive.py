@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import bytewax.operators as op
 import structlog
-from bytewax.dataflow import Dataflow, Stream
+from bytewax.dataflow import Dataflow
+from bytewax.inputs import FixedPartitionedSource
 
 from connectors.log.contract import EVENTS, FRAMES, Batch, Log, LogError, OffsetGone
 from connectors.log.dead import Place, bury
@@ -18,6 +20,7 @@ from connectors.log.loss import tell_loss
 from connectors.log.schemas import Schemas
 from connectors.stop import STOP
 from connectors.ticks import Ticks
+from connectors.together import Together
 from dataflows.archive_store import archive_store, archived_to, roots_of
 from dataflows.idle import idle_flow
 from dataflows.reading import Reading, Start
@@ -47,17 +50,15 @@ def flow() -> Dataflow:
     if not reading.parts:
         return idle_flow(context)
     dataflow = Dataflow("pm500_archive")
-    streams: list[Stream[Item]] = []
+    sources: dict[str, FixedPartitionedSource[Any, None]] = {"ticks": Ticks()}
     for topic, word in roots.items():
         if (source := reading.source(topic, _skip(context, reading))) is not None:
-            batches = op.input(word, dataflow, source)
-            streams.append(op.map(f"{word}_items", batches, _item))
-    ticks = op.input("ticks", dataflow, Ticks())
+            sources[word] = source
+    batches = op.input("log", dataflow, Together[Batch | None](sources))
     writers = {
         _name(*part): _builder(context, reading, *part) for part in reading.parts
     }
-    streams.append(op.flat_map("ticks_items", ticks, _tick(context, sorted(writers))))
-    items = op.merge("items", *streams)
+    items = op.flat_map("items", batches, _route(context, sorted(writers)))
     settings = context.site.archive or Settings()
     rolls = Rolls(
         rows=settings.roll_rows,
@@ -79,12 +80,14 @@ def _name(topic: str, partition: int) -> str:
     return f"{topic}-{partition}"
 
 
-def _item(batch: Batch) -> Item:
-    return _name(batch.topic, batch.partition), batch
+def _route(
+    context: FlowContext, names: Sequence[str]
+) -> Callable[[Batch | None], list[Item]]:
+    """A batch goes to its partition's writer, a tick to all of them."""
 
-
-def _tick(context: FlowContext, names: Iterable[str]) -> Callable[[None], list[Item]]:
-    def step(_: None) -> list[Item]:
+    def step(batch: Batch | None) -> list[Item]:
+        if batch is not None:
+            return [(_name(batch.topic, batch.partition), batch)]
         context.health.progress(READER)
         return [(name, None) for name in names]
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
+from bytewax.inputs import FixedPartitionedSource
 
 from connectors.log.contract import EVENTS, FRAMES, Batch, Log, LogError
 from connectors.log.kafka.mover import (
@@ -20,6 +22,7 @@ from connectors.log.kafka.mover import (
 from connectors.log.source import LogSource
 from connectors.stop import STOP
 from connectors.ticks import Ticks
+from connectors.together import Together
 from dataflows.archive_store import archived_to
 from dataflows.edge_log import hold_edge_log
 from dataflows.kafka import kafka_client, open_kafka, wait_for
@@ -42,20 +45,17 @@ def flow() -> Dataflow:
     hold_edge_log(context)
     starts = _starts(context)
     dataflow = Dataflow("pm500_forward")
-    ticks = op.input("ticks", dataflow, Ticks())
-    streams = [op.flat_map("ticks_items", ticks, _alive(context))]
+    sources: dict[str, FixedPartitionedSource[Any, None]] = {"ticks": Ticks()}
     for topic, start in starts.items():
-        word = topic.rpartition(".")[2]
-        source = LogSource(
+        sources[topic] = LogSource(
             context.open_edge_log,
             topic,
             _start(start),
             on_gone=skipped,
             idle_seconds=_IDLE_SECONDS,
         )
-        batches = op.input(word, dataflow, source)
-        streams.append(op.map(f"{word}_items", batches, _item))
-    items = op.merge("items", *streams)
+    batches = op.input("log", dataflow, Together[Batch | None](sources))
+    items = op.flat_map("items", batches, _route(context))
     movers = {topic: _opener(context, topic, start) for topic, start in starts.items()}
     op.output("kafka", items, KafkaSink(movers, host=_host(context)))
     return dataflow
@@ -108,14 +108,12 @@ def _begin(context: FlowContext, edge: Log, topic: str) -> int:
     return 0 if last is None else last + 1
 
 
-def _item(batch: Batch) -> tuple[str, Batch]:
-    return batch.topic, batch
-
-
-def _alive(context: FlowContext) -> Callable[[None], list[tuple[str, Batch]]]:
-    def step(_: None) -> list[tuple[str, Batch]]:
+def _route(
+    context: FlowContext,
+) -> Callable[[Batch | None], list[tuple[str, Batch]]]:
+    def step(batch: Batch | None) -> list[tuple[str, Batch]]:
         context.health.progress(READER)
-        return []
+        return [] if batch is None else [(batch.topic, batch)]
 
     return step
 

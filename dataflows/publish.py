@@ -7,17 +7,19 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import bytewax.operators as op
 import structlog
 from bytewax.dataflow import Dataflow
+from bytewax.inputs import FixedPartitionedSource
 
 from connectors.log.contract import FRAMES, Batch, Log, LogError, OffsetGone
 from connectors.log.dead import Place, bury
 from connectors.log.schemas import Schemas
 from connectors.log.source import LogSource
 from connectors.ticks import Ticks
+from connectors.together import Together
 from dataflows.flock import is_held
 from dataflows.idle import idle_flow
 from dataflows.meters import polled_meter
@@ -57,13 +59,12 @@ def flow() -> Dataflow:
     source = LogSource(
         context.open_edge_log, FRAMES, lambda *_: positions.live, on_gone=positions.skip
     )
-    batches = op.input("frames", dataflow, source)
-    ticks = op.input("ticks", dataflow, Ticks())
-    items = op.merge(
-        "items",
-        op.flat_map("parts", batches, _route(nodes)),
-        op.flat_map("node_ticks", ticks, _tick(context, sorted(nodes))),
-    )
+    sources: dict[str, FixedPartitionedSource[Any, None]] = {
+        "frames": source,
+        "ticks": Ticks(),
+    }
+    batches = op.input("log", dataflow, Together[Batch | None](sources))
+    items = op.flat_map("items", batches, _route(context, nodes))
     sink = SparkplugSink(
         server=_server(settings, context.site),
         group=settings.group,
@@ -130,8 +131,10 @@ def _server(settings: Mqtt, site: Site) -> Server:
     )
 
 
-def _route(nodes: Mapping[str, NodeSetup]) -> Callable[[Batch], Iterable[Item]]:
-    """Each edge node gets its records of a batch, and where the batch ended."""
+def _route(
+    context: FlowContext, nodes: Mapping[str, NodeSetup]
+) -> Callable[[Batch | None], Iterable[Item]]:
+    """Each edge node gets its records of a batch, and where the batch ended; or a tick."""
     places: dict[str, tuple[str, str] | None] = {}
 
     def place_of(key: str) -> tuple[str, str] | None:
@@ -141,7 +144,10 @@ def _route(nodes: Mapping[str, NodeSetup]) -> Callable[[Batch], Iterable[Item]]:
                 structlog.get_logger().warning("frames_of_unknown_asset", asset=key)
         return places[key]
 
-    def route(batch: Batch) -> Iterable[Item]:
+    def route(batch: Batch | None) -> Iterable[Item]:
+        if batch is None:
+            context.health.progress(READER)
+            return [(node, TICK) for node in nodes]
         parts: dict[str, list[LogRecord]] = {node: [] for node in nodes}
         for offset, key, value in zip(*batch[2:], strict=True):
             if place := place_of(key):
@@ -162,14 +168,6 @@ def _place(key: str, nodes: Mapping[str, NodeSetup]) -> tuple[str, str] | None:
     node = edge_node(asset)
     known = node in nodes and asset.name in nodes[node].devices
     return (node, asset.name) if known else None
-
-
-def _tick(context: FlowContext, names: list[str]) -> Callable[[None], list[Item]]:
-    def step(_: None) -> list[Item]:
-        context.health.progress(READER)
-        return [(name, TICK) for name in names]
-
-    return step
 
 
 class _Positions:

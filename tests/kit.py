@@ -36,12 +36,14 @@ def until(
 class Flow:
     """A real process of pm500 whose output goes to a file."""
 
-    def __init__(self, arguments: Sequence[str], site: Path, output: Path) -> None:
+    def __init__(
+        self, arguments: Sequence[str], site: Path, output: Path, **environment: str
+    ) -> None:
         self.output = output
         with output.open("ab") as file:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "dataflows", *arguments],
-                env=os.environ | {"PM500_SITE": str(site)},
+                env=os.environ | {"PM500_SITE": str(site)} | environment,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
@@ -105,11 +107,11 @@ class Plant:
         """The Delta tables."""
         return self.folder / "data" / "archive"
 
-    def start(self, *arguments: str) -> Flow:
+    def start(self, *arguments: str, **environment: str) -> Flow:
         """Start ``pm500`` with these arguments on this site."""
         words = (word for word in arguments if word.isalpha())
         output = self.folder / f"{'-'.join(words)}.log"
-        flow = Flow(arguments, self.site, output)
+        flow = Flow(arguments, self.site, output, **environment)
         self.flows.append(flow)
         return flow
 

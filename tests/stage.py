@@ -92,7 +92,9 @@ def moved_to_kafka(stage: Stage, folder: Path, servers: str) -> Stage:
     stage.copy(folder)
     site = tomllib.loads((folder / "site.toml").read_text("utf-8"))
     site |= {"kafka": {"bootstrap_servers": servers}}
-    (folder / "site.toml").write_text(tomli_w.dumps(site), "utf-8")
+    # What an archive has is not moved: to forward this one is not there.
+    nowhere = site | {"archive": {"path": "nowhere"}}
+    (folder / "site.toml").write_text(tomli_w.dumps(nowhere), "utf-8")
     forward = Flow(["run", "forward"], folder / "site.toml", folder / "forward.log")
     try:
         with EmbeddedLog(folder / "data" / "log" / "edge.sqlite", create=False) as log:
@@ -101,6 +103,7 @@ def moved_to_kafka(stage: Stage, folder: Path, servers: str) -> Stage:
         assert forward.stop() == 0, forward.text()[-3000:]
     finally:
         forward.kill()
+    (folder / "site.toml").write_text(tomli_w.dumps(site), "utf-8")
     return Stage(folder=folder, mqtt_port=stage.mqtt_port, kafka=servers)
 
 

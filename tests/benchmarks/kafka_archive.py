@@ -11,13 +11,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import psutil
 from deltalake import DeltaTable
 
 from tests.benchmarks.kafka_topic import PARTITIONS, fill
@@ -39,13 +41,17 @@ def run(fast: bool) -> Iterator[Result]:
     ):
         servers = broker.bootstrap_servers
         fill(servers, frames)
-        pairs = []
+        pairs, replicas = [], []
         for number in range(rounds):
             raw = _seconds(
                 sys.executable, "-m", "tests.benchmarks.kafka_topic", servers, frames
             )
             ours = _archive(Path(folder) / f"site{number}", servers, frames)
-            pairs.append((raw, ours))
+            two = _archive(
+                Path(folder) / f"two{number}", servers, frames, ("1/2", "2/2")
+            )
+            pairs.append((raw, ours.seconds))
+            replicas.append((two.cpu, ours.cpu))
         raw, ours = (frames / median(column) for column in zip(*pairs, strict=True))
         yield Result(
             what=f"Kafka to Delta, {frames:,} realtime frames",
@@ -55,6 +61,19 @@ def run(fast: bool) -> Iterator[Result]:
             bar=0.5,
             at_most=False,
             detail=f"{ours:,.0f} against {raw:,.0f} frames/s",
+        )
+        yield Result(
+            what="CPU per frame of two replicas of archive",
+            against="one with all partitions",
+            value=median(two / one for two, one in replicas),
+            unit="x",
+            bar=None if fast else 1.15,
+            at_most=True,
+            detail=" against ".join(
+                f"{median(column) / frames * 1e6:.2f}"
+                for column in zip(*replicas, strict=True)
+            )
+            + " µs",
         )
         some = frames // 10
         python = _peer()
@@ -71,8 +90,18 @@ def run(fast: bool) -> Iterator[Result]:
         )
 
 
-def _archive(folder: Path, servers: str, frames: int) -> float:
-    """Seconds of ``pm500 run archive`` from the first look at the topic to the end."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Archived:
+    """From the first look at the topic to the end, all processes together."""
+
+    seconds: float
+    cpu: float
+
+
+def _archive(
+    folder: Path, servers: str, frames: int, parts: Sequence[str] = ("1/1",)
+) -> _Archived:
+    """``pm500 run archive``, as so many replicas."""
     sections = {
         "kafka": {"bootstrap_servers": servers},
         # Each partition is four rolls, so that the last row ends the last of them.
@@ -84,22 +113,41 @@ def _archive(folder: Path, servers: str, frames: int) -> float:
     }
     meter: dict[str, object] = {"asset": "hall/m", "host": "127.0.0.1"}
     plant = Plant(folder, [meter], sections)
-    flow = plant.start("run", "archive")
+    flows = [plant.start("run", "archive", PM500_REPLICA=part) for part in parts]
+    processes = [psutil.Process(flow.pid) for flow in flows]
     table = plant.archive / "frames" / "realtime"
     try:
+        # What it costs to start is no cost of a frame.
+        until(
+            lambda: flows[0].text().count("archive_starts") >= PARTITIONS + 1,
+            "the flows begin",
+            60,
+            0.005,
+        )
+        before = _cpu_seconds(processes)
         until(lambda: _rows(table) >= frames, "all rows", 120, 0.5)
+        used = _cpu_seconds(processes) - before
         assert _rows(table) == frames
-        assert flow.stop() == 0, flow.text()[-3000:]
+        assert [flow.stop() for flow in flows] == [0] * len(flows), flows[0].text()[
+            -3000:
+        ]
     finally:
         plant.close()
-    said = [json.loads(line) for line in flow.text().splitlines() if line[:1] == "{"]
+    said = [
+        json.loads(line) for line in flows[0].text().splitlines() if line[:1] == "{"
+    ]
     begins = max(
         datetime.fromisoformat(line["timestamp"])
         for line in said
         if line["event"] == "archive_starts"
     )
     ends: int = max(commit["timestamp"] for commit in DeltaTable(table).history())
-    return ends / 1000 - begins.timestamp()
+    return _Archived(seconds=ends / 1000 - begins.timestamp(), cpu=used)
+
+
+def _cpu_seconds(processes: Sequence[psutil.Process]) -> float:
+    times = [process.cpu_times() for process in processes]
+    return sum(each.user + each.system for each in times)
 
 
 def _rows(table: Path) -> int:

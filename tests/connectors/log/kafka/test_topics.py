@@ -149,7 +149,7 @@ def test_a_cluster_that_does_not_answer_is_an_error() -> None:
     [
         ("no.such.setting", 1),
         ("socket.timeout.ms", "soon"),
-        ("session.timeout.ms", 900_000),
+        ("max.poll.interval.ms", 500),
         ("max.in.flight", 100),
     ],
 )
