@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
+from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,12 +18,12 @@ class Draft:
         self.file = file
         self.path = path
         self.size = 0
-        self._hash = blake2b(digest_size=6)
+        self._hash = sha256()
 
     @property
     def digest(self) -> str:
         """Of all that was written: another content has another one."""
-        return self._hash.hexdigest()
+        return self._hash.hexdigest()[:12]
 
     def write(self, content: Any) -> int:
         """Append."""

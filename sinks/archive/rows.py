@@ -86,13 +86,13 @@ class FrameRows:
 
     def add(self, batch: LogBatch, has: Has) -> None:
         """Sort records by their schema, and decode where enough have come together."""
-        headers = list(map(_HEADER, batch.values))
-        different = set(headers)
+        different = set(map(_HEADER, batch.values))
         if len(different) == 1:
-            self._take(headers[0], batch.offsets, batch.keys, batch.values, has)
+            (header,) = different
+            self._take(header, batch.offsets, batch.keys, batch.values, has)
             return
         places: dict[bytes, list[int]] = {header: [] for header in different}
-        for place, header in enumerate(headers):
+        for place, header in enumerate(map(_HEADER, batch.values)):
             places[header].append(place)
         for header, own in places.items():
             pick = itemgetter(*own) if len(own) > 1 else _only(own[0])

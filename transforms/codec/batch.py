@@ -19,7 +19,7 @@ from transforms.codec.framing import HEADER_BYTES, CodecError
 __all__ = ["FrameColumns", "decode_batch"]
 
 _NUMBERS = 6
-_PIECE = 1024
+_PIECE = 2048
 # Numbers are read as words of eight bytes; the last row's may reach over its end.
 _WORD = 8
 _NUMPY = {"float": np.float32, "double": np.float64, "boolean": np.bool_}
