@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 _BOUNDED = ("area", "asset", "seq", "slot", "time", "id", "kind")
-_SAMPLE_ROWS = 1024
+_SAMPLE_ROWS = 4096
 # Measured: a dictionary is smaller up to 0.15 of the rows, and slower the more it has.
 _COARSE = 0.1
 

@@ -122,7 +122,7 @@ class SharedConsumer:
             self._fetch_at = now + _PAUSE_SECONDS
             return
         failed: list[Message] = []
-        if list(map(Message.error, messages)).count(None) < len(messages):
+        if any(map(Message.error, messages)):
             failed = [m for m in messages if m.error() is not None]
             messages = [m for m in messages if m.error() is None]
         for run in _runs(messages, self._shared):
