@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
@@ -16,6 +17,8 @@ from deltalake.transaction import AddAction
 from connectors.log.contract import EVENTS, FRAMES
 from connectors.log.embedded import EmbeddedLog
 from sinks.archive.commit import Archive, SecondWriter, position
+from sinks.archive.read import dataset
+from sinks.archive.store import Store
 from tests.sinks.archive.making import (
     EM24,
     ENERGY,
@@ -460,3 +463,11 @@ def test_what_a_full_disk_left_of_a_new_table_stops_nothing(tmp_path: Path) -> N
     Writer(tmp_path / "a", log).roll(_append(log, frame(REALTIME, 8)))
     assert _scan(tmp_path / "a").height == 1
     assert Writer(tmp_path / "a", log) is not None
+
+
+def test_a_filter_on_a_column_without_bounds_finds_its_rows(tmp_path: Path) -> None:
+    with make_log(tmp_path / "log.sqlite") as log:
+        log.append(FRAMES, [("s/a/m", frame(REALTIME, s)) for s in range(20)])
+        Writer(tmp_path / "a", log).roll(range(20))
+    table = dataset(Store.of(tmp_path / "a"), "frames/realtime")
+    assert table.count_rows(filter=pc.field("status") == 0) == 20
