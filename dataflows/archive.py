@@ -22,6 +22,7 @@ from connectors.stop import STOP
 from connectors.ticks import Ticks
 from connectors.together import Together
 from dataflows.archive_store import archive_store, archived_to, roots_of
+from dataflows.hosting import sink_host
 from dataflows.idle import idle_flow
 from dataflows.reading import Reading, Start
 from dataflows.runtime import FlowContext, refuse_site, start_flow
@@ -30,7 +31,6 @@ from sinks.archive.commit import Archive
 from sinks.archive.rows import EventRows, FrameRows, Rejected
 from sinks.archive.sink import ArchiveSink, Rolls
 from sinks.archive.writer import ArchiveWriter
-from sinks.contract import Host
 from transforms.codec.frame import FrameSchema
 
 __all__ = ["READER", "flow"]
@@ -68,7 +68,7 @@ def flow() -> Dataflow:
     sink = ArchiveSink(
         writers,
         rolls=rolls,
-        host=_host(context),
+        host=sink_host(context, READER),
         # Files are encoded and uploaded while the next rows are read.
         background=ThreadPoolExecutor(1, "archive-commit"),
     )
@@ -98,12 +98,9 @@ def _start(context: FlowContext) -> Start:
     """Reading goes on behind what every table of the topic has."""
 
     def start(log: Log, topic: str, partition: int) -> int:
-        try:
-            if topic not in (FRAMES, EVENTS) and _has_live_rows(context, log):
-                refuse_site([f"archive.path: {topic} needs tables of its own"])
-            last = archived_to(context.site, log.identity(topic), topic, partition)
-        except OSError as error:
-            raise LogError(f"the archive does not answer: {error}") from error
+        if topic not in (FRAMES, EVENTS) and _has_live_rows(context, log):
+            refuse_site([f"archive.path: {topic} needs tables of its own"])
+        last = archived_to(context.site, log.identity(topic), topic, partition)
         first, _ = log.bounds(topic, partition)
         offset = first if last is None else last + 1
         if context.site.kafka is None:
@@ -214,16 +211,3 @@ def _store(log: Log, topic: str, partition: int, offset: int) -> None:
             log.store_position(READER, topic, partition, offset)
     except LogError as error:
         structlog.get_logger().warning("position_not_stored", error=str(error))
-
-
-def _host(context: FlowContext) -> Host:
-    def hold(reason: str) -> None:
-        context.health.hold(READER, reason)
-        context.health.progress(READER)
-
-    return Host(
-        hold=hold,
-        clear=lambda: context.health.clear(READER),
-        stopping=lambda: STOP.requested,
-        alive=lambda: context.health.progress(READER),
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from connectors.log.contract import EVENTS, FRAMES
+from connectors.log.contract import EVENTS, FRAMES, LogError
 from dataflows.site import Site
 from sinks.archive.commit import position
 from sinks.archive.rows import EventRows, FrameRows
@@ -34,11 +34,17 @@ def roots_of(site: Site) -> dict[str, str]:
 
 
 def archived_to(site: Site, identity: str, topic: str, partition: int) -> int | None:
-    """The last offset of a log's partition that the archive has. OSError."""
+    """The last offset of a log's partition that the archive has.
+
+    LogError where it does not answer: nobody can say then where reading goes on.
+    """
     root = roots_of(site).get(topic, FrameRows.root)
-    return position(
-        archive_store(site), root, log_id=identity, topic=topic, partition=partition
-    )
+    try:
+        return position(
+            archive_store(site), root, log_id=identity, topic=topic, partition=partition
+        )
+    except OSError as error:
+        raise LogError(f"the archive does not answer: {error}") from error
 
 
 def _secret(site: Site, path: Path | None) -> str | None:

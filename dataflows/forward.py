@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 from bytewax.inputs import FixedPartitionedSource
 
-from connectors.log.contract import EVENTS, FRAMES, Batch, Log, LogError
+from connectors.log.contract import EVENTS, FRAMES, Batch, Log
 from connectors.log.kafka.mover import (
     READER,
     LogMover,
@@ -25,9 +24,9 @@ from connectors.ticks import Ticks
 from connectors.together import Together
 from dataflows.archive_store import archived_to
 from dataflows.edge_log import hold_edge_log
+from dataflows.hosting import sink_host
 from dataflows.kafka import kafka_client, open_kafka, wait_for
 from dataflows.runtime import FlowContext, refuse_site, start_flow
-from sinks.contract import Host
 from sinks.kafka import KafkaSink
 
 __all__ = ["READER", "flow"]
@@ -57,7 +56,7 @@ def flow() -> Dataflow:
     batches = op.input("log", dataflow, Together[Batch | None](sources))
     items = op.flat_map("items", batches, _route(context))
     movers = {topic: _opener(context, topic, start) for topic, start in starts.items()}
-    op.output("kafka", items, KafkaSink(movers, host=_host(context)))
+    op.output("kafka", items, KafkaSink(movers, host=sink_host(context, "kafka")))
     return dataflow
 
 
@@ -95,16 +94,13 @@ def _starts(context: FlowContext) -> dict[str, Start]:
 
 
 def _begin(context: FlowContext, edge: Log, topic: str) -> int:
-    """Where the very first run begins: behind what was archived without Kafka.
+    """Nothing is moved before this: it was archived while the site had no Kafka.
 
     The archive reads Kafka from now on, and would have those rows twice.
     """
     if context.site.archive is None:
         return 0
-    try:
-        last = archived_to(context.site, edge.identity(topic), topic, 0)
-    except OSError as error:
-        raise LogError(f"the archive does not answer: {error}") from error
+    last = archived_to(context.site, edge.identity(topic), topic, 0)
     return 0 if last is None else last + 1
 
 
@@ -127,13 +123,4 @@ def _opener(context: FlowContext, topic: str, start: Start) -> Callable[[], LogM
         topic,
         start.moved,
         metrics=context.metrics,
-    )
-
-
-def _host(context: FlowContext) -> Host:
-    return Host(
-        hold=partial(context.health.hold, "kafka"),
-        clear=partial(context.health.clear, "kafka"),
-        stopping=lambda: STOP.requested,
-        alive=partial(context.health.progress, READER),
     )
