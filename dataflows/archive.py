@@ -38,6 +38,8 @@ __all__ = ["READER", "flow"]
 READER = "archive"
 
 _LOOK_SECONDS = 0.2
+# Rolls of as many partitions at a time; each holds a sorted row group in memory.
+_COMMITS = 2
 
 Item = tuple[str, Batch | None]
 
@@ -70,7 +72,7 @@ def flow() -> Dataflow:
         rolls=rolls,
         host=sink_host(context, READER),
         # Files are encoded and uploaded while the next rows are read.
-        background=ThreadPoolExecutor(1, "archive-commit"),
+        background=ThreadPoolExecutor(_COMMITS, "archive-commit"),
     )
     op.output("archive", items, sink)
     return dataflow
@@ -169,7 +171,11 @@ def _builder(
             metrics=context.metrics,
         )
         events = root == EventRows.root
-        rows = EventRows() if events else FrameRows(_patient(context, Schemas(log)))
+        rows = (
+            EventRows()
+            if events
+            else FrameRows(_patient(context, reading.schemas.on(log)))
+        )
         return ArchiveWriter(
             archive,
             rows,

@@ -14,6 +14,7 @@ from bytewax.inputs import FixedPartitionedSource
 
 from connectors.log.contract import Batch, Log, OffsetGone
 from connectors.log.kafka.source import Consumers, KafkaSource
+from connectors.log.schemas import Schemas
 from connectors.log.source import LogSource
 from dataflows.edge_log import hold_edge_log
 from dataflows.kafka import kafka_client, open_kafka, patiently, wait_for
@@ -34,7 +35,8 @@ class Reading:
     once, before the engine starts: each source's epochs begin when it is built, and
     sources that were not built together wait for each other in every epoch. Where Kafka
     is read, constructing it waits until the cluster answers. ``identities`` are those of
-    the topics.
+    the topics; ``schemas`` are those that the log has now, so that nobody waits for
+    them at the first frame.
     """
 
     def __init__(
@@ -80,6 +82,8 @@ class Reading:
         try:
             # First: it makes a topic that is missing, with all its partitions.
             self.identities = {topic: log.identity(topic) for topic in topics}
+            self.schemas = Schemas(log)
+            self.schemas.fingerprints()
             found = [(topic, n) for topic in topics for n in log.partitions(topic)]
             if self._context.site.kafka is not None:
                 found = self._context.replica.own(found)

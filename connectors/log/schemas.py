@@ -29,6 +29,14 @@ class Schemas:
         self._avro: dict[bytes, dict[str, Any]] = {}
         self._frames: dict[bytes, FrameSchema | None] = {}
 
+    def on(self, log: Log) -> Schemas:
+        """The same for another handle of the log, which knows already what this knows."""
+        other = Schemas(log)
+        other._next |= self._next
+        other._avro |= self._avro
+        other._frames |= self._frames
+        return other
+
     def frame_schema(self, value: bytes) -> FrameSchema:
         """The codec of a frame's bytes; CodecError where no frame schema names them."""
         fingerprint = fingerprint_of(value)

@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from transforms.codec.batch import FrameColumns
 from transforms.codec.frame import FrameSchema
+from transforms.codec.keys import Keys
 from transforms.codec.records import Event
 from transforms.model.quality import Quality, Status
 
@@ -98,7 +99,7 @@ def plain(schema: pa.Schema) -> pa.Schema:
 def frame_table(columns: FrameColumns, keys: Sequence[str]) -> pa.Table:
     """Frames as rows; ``keys`` are their assets, ``site/area/asset`` each."""
     quality = columns.quality
-    odd = np.flatnonzero(quality.any(axis=1))
+    odd = np.flatnonzero(quality.any(axis=1) if quality.any() else ())
     arrays: list[Any] = [
         *_places(keys),
         _repeated(columns.schema.profile, len(columns)),
@@ -142,12 +143,11 @@ def _table(arrays: Iterable[Any], schema: pa.Schema) -> pa.Table:
 
 def _places(keys: Sequence[str]) -> list[Any]:
     """Site, area and asset columns; null for a site that an event does not name."""
-    encoded = pa.array(keys, pa.string()).dictionary_encode()
-    split = [(*key.split("/"), "", "")[:3] for key in encoded.dictionary.to_pylist()]
+    coded = Keys.of(keys).compact()
+    split = [(*key.split("/"), "", "")[:3] for key in coded.texts]
     sites, areas, assets = zip(*split, strict=True) if split else ((), (), ())
-    codes = encoded.indices.to_numpy()
     columns = [site or None for site in sites], areas, assets
-    return [_coded(column, codes) for column in columns]
+    return [_coded(column, coded.codes) for column in columns]
 
 
 def _coded(texts: Sequence[str | None], codes: npt.NDArray[np.int32]) -> pa.Array:

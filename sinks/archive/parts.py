@@ -67,7 +67,7 @@ def parts(table: pa.Table) -> Iterator[Part]:
     groups = ranks(table["site"]) * _DAYS + days
     order = order_of(table, ("area", "asset"), groups)
     starts = np.flatnonzero(np.diff(groups if order is None else groups[order])) + 1
-    rows = table.drop_columns(PARTITIONS)
+    rows = _required(table.drop_columns(PARTITIONS))
     for start, end in pairwise([0, *starts.tolist(), table.num_rows]):
         one = start if order is None else int(order[start])
         yield Part(
@@ -78,6 +78,15 @@ def parts(table: pa.Table) -> Iterator[Part]:
             _table=rows.slice(start, end - start) if order is None else rows,
             _order=None if order is None else order[start:end],
         )
+
+
+def _required(table: pa.Table) -> pa.Table:
+    """Columns without nulls say so: that they have none is a cost of each value."""
+    fields = [
+        field.with_nullable(column.null_count > 0)
+        for field, column in zip(table.schema, table.columns, strict=True)
+    ]
+    return pa.Table.from_arrays(table.columns, schema=pa.schema(fields))
 
 
 def order_of(

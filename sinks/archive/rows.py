@@ -18,6 +18,7 @@ from sinks.archive.encoding import event_table, frame_table
 from sinks.contract import LogBatch
 from transforms.codec.frame import FrameSchema
 from transforms.codec.framing import HEADER_BYTES, CodecError
+from transforms.codec.keys import Keys
 from transforms.codec.records import Event, decode_record
 from transforms.codec.sift import LATEST_US, Sifter
 
@@ -25,6 +26,9 @@ __all__ = ["EventRows", "FrameRows", "Rejected", "Rows"]
 
 # A table has its own cost, however few its rows; what waits undecoded is Python objects.
 CHUNK_ROWS = 16_384
+# A batch of so many, mostly of one schema, is decoded before it is asked whether it is.
+WHOLE_ROWS = 4096
+_SOME = 64
 
 _HEADER = itemgetter(slice(HEADER_BYTES))
 _GROUP = re.compile(r"[a-z][a-z_]*")  # it becomes a folder
@@ -86,6 +90,8 @@ class FrameRows:
 
     def add(self, batch: LogBatch, has: Has) -> None:
         """Sort records by their schema, and decode where enough have come together."""
+        if len(batch.values) >= WHOLE_ROWS and self._add_whole(batch, has):
+            return
         different = set(map(_HEADER, batch.values))
         if len(different) == 1:
             (header,) = different
@@ -118,6 +124,27 @@ class FrameRows:
         self._pending.clear()
         self._chunks.clear()
         self.rejected.clear()
+
+    def _add_whole(self, batch: LogBatch, has: Has) -> bool:
+        """Take a batch at once; False where its frames are not all of one schema."""
+        if len(set(map(len, batch.values[:_SOME]))) > 1:
+            return False
+        try:
+            table = self._table_of(batch.values[0])
+        except CodecError:
+            return False
+        header = _HEADER(batch.values[0])
+        if batch.offsets[0] <= has(table):
+            return False
+        keys = Keys.of(batch.keys)
+        sifted = self._sifter.sift(self._schemas[header], keys, batch.values)
+        if sifted.rejected:
+            return False
+        if header in self._pending:
+            self._decode(header)
+        rows = frame_table(sifted.columns, keys)
+        self._chunks.setdefault(table, []).append(rows)
+        return True
 
     def _take(
         self,
@@ -155,14 +182,15 @@ class FrameRows:
 
     def _decode(self, header: bytes) -> None:
         schema = self._schemas[header]
-        offsets, keys, values = self._pending.pop(header)
+        offsets, texts, values = self._pending.pop(header)
+        keys = Keys.of(texts)
         sifted = self._sifter.sift(schema, keys, values)
         self.rejected += [
-            Rejected(offsets[place], keys[place], values[place], why)
+            Rejected(offsets[place], texts[place], values[place], why)
             for place, why in sifted.rejected
         ]
         if sifted.kept:
-            kept = keys if not sifted.rejected else [keys[n] for n in sifted.kept]
+            kept = keys if not sifted.rejected else [texts[n] for n in sifted.kept]
             table = frame_table(sifted.columns, kept)
             self._chunks.setdefault(f"{self.root}/{schema.group}", []).append(table)
 

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from connectors.profiles import load_profile
 from connectors.simulator.load import LoadModel
+from sinks.archive.draft import Draft
 from sinks.archive.encoding import PARTITIONS, frame_table, frame_table_schema
 from sinks.archive.files import parquet_options, write_rows
 from sinks.archive.parts import parts
@@ -98,16 +99,21 @@ def _tried(rows: pa.Table) -> Iterator[tuple[str, dict[str, Any]]]:
     own = parquet_options(schema)
     floats = [field.name for field in schema if pa.types.is_floating(field.type)]
     others = {k: v for k, v in own["column_encoding"].items() if k not in floats}
-    yield "by the data, zstd 3 (the archive's)", parquet_options(schema, rows)
+    yield "by the data (the archive's)", parquet_options(schema, rows)
+    yield "BYTE_STREAM_SPLIT, lz4", own
     for level in (1, 3, 9):
-        yield f"BYTE_STREAM_SPLIT, zstd {level}", own | {"compression_level": level}
+        yield f"BYTE_STREAM_SPLIT, zstd {level}", own | _zstd(level)
     plain = dict.fromkeys(floats, "PLAIN")
-    yield "PLAIN, zstd 3", own | {"column_encoding": others | plain}
+    yield "PLAIN, zstd 3", own | _zstd(3) | {"column_encoding": others | plain}
     by_dictionary = {
         "column_encoding": others,
         "use_dictionary": own["use_dictionary"] + floats,
     }
-    yield "dictionary, zstd 3", own | by_dictionary
+    yield "dictionary, zstd 3", own | _zstd(3) | by_dictionary
+
+
+def _zstd(level: int) -> dict[str, Any]:
+    return {"compression": "zstd", "compression_level": level}
 
 
 def _exact(schema: FrameSchema, seconds: int) -> dict[str, Doubles]:
@@ -157,9 +163,9 @@ def _own(rows: pa.Table) -> tuple[int, float]:
     """As the archive writes them: sort and all."""
     start = time.process_time()
     (part,) = parts(rows)
-    sink = io.BytesIO()
-    write_rows(sink, part.schema, part.groups())
-    return sink.tell(), time.process_time() - start
+    draft = Draft(io.BytesIO(), None)
+    write_rows(draft, part.schema, part.groups())
+    return draft.size, time.process_time() - start
 
 
 def _written(rows: pa.Table, options: dict[str, Any]) -> tuple[int, float]:

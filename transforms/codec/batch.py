@@ -102,16 +102,20 @@ def _alike_into(
 ) -> Sequence[int]:
     """Decode the rows that are laid out like the first; the places of the others."""
     everyone: Sequence[int] = range(len(values))
-    if len(lengths := set(map(len, values))) != 1:
-        return everyone
+    length = len(values[0])
     data = b"".join((*values, bytes(_WORD)))
-    rows = _Rows(schema, data, len(values), lengths.pop())
+    if len(data) != len(values) * length + _WORD:
+        return everyone
+    rows = _Rows(schema, data, len(values), length)
     if rows.layout is None:
         return everyone
     rows.numbers_into(numbers)
     rows.tails_into(quality, blocks)
     fits = numbers[-1].view(np.uint64) <= np.uint64(0xFF)
     others: list[int] = np.flatnonzero(~(rows.alike() & fits)).tolist()
+    # A record of another length moves the next one from its place, where no header is.
+    if others and len(set(map(len, values))) > 1:
+        return everyone
     return others
 
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from transforms.codec.batch import FrameColumns, decode_batch
 from transforms.codec.frame import FrameSchema
 from transforms.codec.framing import CodecError
+from transforms.codec.keys import Keys
 from transforms.model.asset import Asset
 
 __all__ = ["LATEST_US", "Sifted", "Sifter"]
@@ -46,10 +47,8 @@ class Sifter:
         self, schema: FrameSchema, keys: Sequence[str], values: Sequence[bytes]
     ) -> Sifted:
         """Sort them; nothing that an item holds raises."""
-        if not self._assets.issuperset(keys):
-            problems = {key: self._problem_with(key) for key in set(keys)}
-        else:
-            problems = {}
+        different = set(Keys.of(keys).compact().texts)
+        problems = {key: self._problem_with(key) for key in different - self._assets}
         if not any(problems.values()):
             try:
                 columns = decode_batch(schema, values)
@@ -61,12 +60,11 @@ class Sifter:
         return _one_by_one(schema, values, [problems.get(key, "") for key in keys])
 
     def _problem_with(self, key: str) -> str:
-        if key not in self._assets:
-            try:
-                Asset.parse(key)
-            except ValueError as error:
-                return str(error)
-            self._assets.add(key)
+        try:
+            Asset.parse(key)
+        except ValueError as error:
+            return str(error)
+        self._assets.add(key)
         return ""
 
 

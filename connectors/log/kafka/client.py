@@ -83,6 +83,8 @@ class KafkaClient:
                     # It joins no group; but for so long a close waits for a commit.
                     "session.timeout.ms": 1000,
                     "heartbeat.interval.ms": 500,
+                    # At the default of 100,000 messages wait in memory, not in cache.
+                    "queued.min.messages": 10_000,
                     # At the default of 1000 ms a full queue stalls the fetcher.
                     "fetch.queue.backoff.ms": 5,
                 },

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Container, Iterator, Sequence
-from operator import ne
+from collections.abc import Callable
 
 from confluent_kafka import (
     Consumer,
@@ -18,10 +17,13 @@ from confluent_kafka import (
 
 from connectors.log.contract import Batch, LogError, OffsetGone
 from connectors.log.kafka.client import KafkaClient
+from connectors.log.kafka.columns import Codes, Columns, runs
 
 __all__ = ["Held", "SharedConsumer"]
 
-_FETCH = 10_000
+# Messages are read in pieces: the objects of the next one take the memory of the last.
+_PIECE = 2_000
+_PIECES = 5
 _QUEUED = 30_000
 _PAUSE_SECONDS = 0.001
 _TOLD_SECONDS = 30.0
@@ -29,14 +31,6 @@ _BOUNDS_SECONDS = 1.0
 
 Held = Callable[[str | None], None]
 Place = tuple[str, int]
-
-
-class _Keys(dict[bytes | None, str]):
-    """Keys as text; assets are few, their frames are many."""
-
-    def __missing__(self, key: bytes | None) -> str:
-        text = self[key] = (key or b"").decode("utf-8", "replace")
-        return text
 
 
 class SharedConsumer:
@@ -58,7 +52,7 @@ class SharedConsumer:
         self.closed = False
         self._queued = 0
         self._fetch_at = 0.0
-        self._keys = _Keys()
+        self._codes = Codes()
         self._shared: set[int] = set()
         self._names: dict[str, str] = {}
         self._consumer: Consumer = client.consumer(
@@ -117,37 +111,39 @@ class SharedConsumer:
         now = time.monotonic()
         if now < self._fetch_at or self._queued > _QUEUED:
             return
-        messages = self._consumer.consume(_FETCH, 0)
-        if not messages:
+        columns: dict[Place, Columns] = {}
+        total = 0
+        for _ in range(_PIECES):
+            total += (count := self._fetch_piece(columns))
+            if count < _PIECE:
+                break
+        if not total:
             self._fetch_at = now + _PAUSE_SECONDS
-            return
+        for place, found in columns.items():
+            batch = found.batch()
+            self._queues[place].append(batch)
+            self._queued += len(batch.values)
+
+    def _fetch_piece(self, columns: dict[Place, Columns]) -> int:
+        """Fetch what is there, up to a piece; how many there were."""
+        messages = self._consumer.consume(_PIECE, 0)
+        count = len(messages)
         failed: list[Message] = []
         if any(map(Message.error, messages)):
             failed = [m for m in messages if m.error() is not None]
             messages = [m for m in messages if m.error() is None]
-        for run in _runs(messages, self._shared):
-            self._queue(run)
+        for run in runs(messages, self._shared):
+            place = self._names[str(run[0].topic())], run[0].partition() or 0
+            if place not in self._queues or (run[0].offset() or 0) < self._asked[place]:
+                continue  # of an assignment that is over
+            if self._troubles:
+                self._say(f"{run[0].topic()}-{place[1]}", None)
+            if place not in columns:
+                columns[place] = Columns(*place, self._codes)
+            columns[place].add(run)
         for message in failed:
             self._failed(message)
-
-    def _queue(self, run: Sequence[Message]) -> None:
-        first, last = run[0].offset() or 0, run[-1].offset() or 0
-        place = self._names[str(run[0].topic())], run[0].partition() or 0
-        if place not in self._queues or first < self._asked[place]:
-            return  # of an assignment that is over
-        dense = last - first + 1 == len(run)
-        keys = map(Message.key, run)
-        values: list[bytes] = list(map(Message.value, run))  # type: ignore[arg-type]
-        batch = Batch(
-            *place,
-            range(first, last + 1) if dense else [m.offset() or 0 for m in run],
-            list(map(self._keys.__getitem__, keys)),
-            values if None not in values else [value or b"" for value in values],
-        )
-        if self._troubles:
-            self._say(f"{run[0].topic()}-{place[1]}", None)
-        self._queues[place].append(batch)
-        self._queued += len(run)
+        return count
 
     def _failed(self, message: Message) -> None:
         error = message.error()
@@ -205,27 +201,3 @@ class SharedConsumer:
         else:
             self._troubles[where] = trouble
         self._held("; ".join(self._troubles.values()) or None)
-
-
-def _runs(messages: list[Message], shared: Container[int]) -> Iterator[list[Message]]:
-    """Neighbors of one partition; mostly there are a few long runs.
-
-    ``shared`` are the numbers that partitions of more than one topic have.
-    """
-    for run in _split(messages, Message.partition):
-        if run[0].partition() in shared:
-            yield from _split(run, Message.topic)
-        else:
-            yield run
-
-
-def _split(
-    messages: list[Message], what: Callable[[Message], object]
-) -> Iterator[list[Message]]:
-    found = list(map(what, messages))
-    ends = [*map(ne, found, found[1:]), True]
-    start = 0
-    while start < len(messages):
-        end = ends.index(True, start) + 1
-        yield messages[start:end]
-        start = end

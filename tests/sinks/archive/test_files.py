@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sinks.archive.draft import Draft
 from sinks.archive.files import Bounds, parquet_options, write_rows
 from sinks.archive.parts import parts
 from tests.sinks.archive.rows import frames
@@ -22,9 +23,9 @@ def _rows(values: np.ndarray) -> pa.Table:
 
 def _encodings(table: pa.Table) -> set[str]:
     (part,) = parts(table)
-    sink = io.BytesIO()
-    write_rows(sink, part.schema, part.groups())
-    group = pq.ParquetFile(sink).metadata.row_group(0)
+    content = io.BytesIO()
+    write_rows(Draft(content, None), part.schema, part.groups())
+    group = pq.ParquetFile(content).metadata.row_group(0)
     columns = {c["path_in_schema"]: c for c in group.to_dict()["columns"]}
     return set(columns["x"]["encodings"])
 

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import polars as pl
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -30,6 +31,7 @@ from tests.sinks.archive.making import (
     make_log,
 )
 from transforms.codec.records import DeadLetter, Event
+from transforms.model.quality import Quality
 
 METER = "plant/hall1/m1"
 
@@ -178,21 +180,48 @@ def test_rows_of_a_file_are_sorted_by_area_asset_and_slot(tmp_path: Path) -> Non
 
 
 def test_files_use_the_encodings_of_the_handbook(tmp_path: Path) -> None:
-    log = make_log(tmp_path / "log.sqlite", (ENERGY,))
+    log = make_log(tmp_path / "log.sqlite", (ENERGY, REALTIME))
     bad = bytes([1]) + bytes(len(ENERGY.columns) - 1)
-    Writer(tmp_path / "a", log).roll(_append(log, frame(ENERGY, 0, quality=bad)))
-    (file,) = (tmp_path / "a/frames/energy").glob("site=*/*/*.parquet")
-    group = pq.ParquetFile(file).metadata.row_group(0)
-    columns = {
-        column["path_in_schema"]: (column["compression"], set(column["encodings"]))
-        for column in group.to_dict()["columns"]
-    }
+    offsets = _append(log, frame(ENERGY, 0, quality=bad), frame(REALTIME, 0))
+    Writer(tmp_path / "a", log).roll(offsets)
+    columns = _encodings(tmp_path / "a/frames/energy")
     assert columns["energyImport"] == ("ZSTD", {"RLE", "BYTE_STREAM_SPLIT"})
     assert columns["slot"] == ("ZSTD", {"RLE", "DELTA_BINARY_PACKED"})
     assert columns["seq"] == ("ZSTD", {"RLE", "DELTA_BINARY_PACKED"})
     assert columns["quality"] == ("ZSTD", {"RLE", "DELTA_BINARY_PACKED"})
     assert columns["asset"] == ("ZSTD", {"PLAIN", "RLE", "RLE_DICTIONARY"})
     assert columns["flags.list.element.code"][1] == {"RLE", "DELTA_BINARY_PACKED"}
+    columns = _encodings(tmp_path / "a/frames/realtime")
+    assert columns["voltageAN"] == ("LZ4", {"RLE", "BYTE_STREAM_SPLIT"})
+
+
+def _encodings(table: Path) -> dict[str, tuple[str, set[str]]]:
+    (file,) = table.glob("site=*/*/*.parquet")
+    group = pq.ParquetFile(file).metadata.row_group(0)
+    return {
+        column["path_in_schema"]: (column["compression"], set(column["encodings"]))
+        for column in group.to_dict()["columns"]
+    }
+
+
+def test_a_column_with_nulls_and_one_without_are_read_as_one(tmp_path: Path) -> None:
+    log = make_log(tmp_path / "log.sqlite", (ENERGY,))
+    writer = Writer(tmp_path / "a", log)
+    writer.roll(_append(log, frame(ENERGY, 0)))
+    none = bytes([Quality.BAD_NO_VALUE]) + bytes(len(ENERGY.columns) - 1)
+    writer.roll(_append(log, frame(ENERGY, 1, quality=none)))
+    name = ENERGY.names[0]
+    path = tmp_path / "a/frames/energy"
+    required = [
+        pq.ParquetFile(file).schema_arrow.field(name).nullable
+        for file in path.glob("site=*/*/*.parquet")
+    ]
+    assert sorted(required) == [False, True]
+    rows = pl.scan_delta(str(path)).sort("seq").collect()
+    assert rows[name].is_null().to_list() == [False, True]
+    duckdb.register("all_rows", DeltaTable(path).to_pyarrow_dataset())
+    query = f'SELECT "{name}" IS NULL FROM all_rows ORDER BY seq'
+    assert duckdb.execute(query).fetchall() == [(False,), (True,)]
 
 
 def test_a_dataset_and_filters_on_time_read_the_same_rows(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from tests.transforms.codec.frames import (
     schemas,
 )
 from transforms.codec.batch import FrameColumns, decode_batch
-from transforms.codec.frame import FrameSchema
+from transforms.codec.frame import Column, FrameSchema
 from transforms.codec.framing import CodecError
 from transforms.model.quality import Status
 
@@ -233,3 +233,14 @@ def test_a_batch_with_a_flipped_bit_is_columns_or_a_codec_error(
     except CodecError:
         return
     check_layout(columns, schema, len(values))
+
+
+def test_a_record_that_is_short_by_what_another_is_long_is_found() -> None:
+    schema = FrameSchema("pm500", "realtime", (Column("voltageAN", "float"),))
+    good = [schema.encode_failed(n, 10, 10 * n, 0, 0, 2) for n in range(1, 5)]
+    for short, long in ((0, 1), (1, 0), (0, 3), (3, 0), (2, 3)):
+        values = list(good)
+        values[short] = values[short][:-1]
+        values[long] += b"\0"
+        with pytest.raises(CodecError, match=f"frame {min(short, long)} of the batch"):
+            decode_batch(schema, values)
