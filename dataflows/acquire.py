@@ -23,7 +23,7 @@ from connectors.polling.plan import MeterPlan
 from connectors.polling.source import PollSource
 from dataflows.idle import idle_flow
 from dataflows.instance import follow
-from dataflows.meters import meter_plans, poll_settings
+from dataflows.meters import meter_plans, own_plans, poll_settings
 from dataflows.runtime import FlowContext, start_flow
 from dataflows.site import Site
 from sinks.log import LogSink
@@ -77,7 +77,7 @@ def _own_plans(context: FlowContext) -> list[MeterPlan]:
     """The part that is polled here, numbered by itself."""
     site = context.site
     plans = meter_plans(site, CommissioningRecord(site.commissioning_path))
-    own = context.replica.own(plans)
+    own = own_plans(plans, context.replica)
     if not context.replica.alone:
         structlog.get_logger().info("polls_part", meters=len(own), of=len(plans))
     return [replace(plan, index=index) for index, plan in enumerate(own)]

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from connectors.commissioning.record import CommissioningRecord
 from connectors.polling.plan import MeterPlan, PollSettings
 from connectors.polling.schedule import stagger_us
 from connectors.profiles import load_profile
+from dataflows.replica import Replica
 from dataflows.site import Meter, Site
 from transforms.assemble import PolledGroup, PolledMeter
 from transforms.model.outcome import Meaning
 from transforms.plan import groups_of
 
-__all__ = ["meter_plans", "poll_settings", "polled_meter"]
+__all__ = ["meter_plans", "own_plans", "poll_settings", "polled_meter"]
+
+# Replicas share whole instants where each gets so many, and their parts are about equal.
+_MANY = 20
 
 
 def polled_meter(site: Site, meter: Meter) -> PolledMeter:
@@ -46,6 +52,20 @@ def meter_plans(site: Site, record: CommissioningRecord) -> list[MeterPlan]:
         _plan(site.meter[index], index, meter, len(polled), shortest, record)
         for index, meter in enumerate(polled)
     ]
+
+
+def own_plans(plans: Sequence[MeterPlan], part: Replica) -> list[MeterPlan]:
+    """Those that a replica polls; the parts of all replicas are the whole, once each.
+
+    Meters that are asked at the same instant stay together, so that a replica wakes no
+    more often for its meters than one process would. Where there are few instants the
+    meters are dealt out one by one.
+    """
+    instants = list(dict.fromkeys(plan.stagger_us for plan in plans))
+    if len(instants) < _MANY * part.count:
+        return part.own(plans)
+    own = set(part.own(instants))
+    return [plan for plan in plans if plan.stagger_us in own]
 
 
 def _plan(

@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
+from connectors.commissioning.record import CommissioningRecord
 from connectors.profiles import load_profile
 from dataflows.commands.options import SiteOption, use_site
+from dataflows.meters import meter_plans, own_plans
 from dataflows.replica import Replica, ReplicaError, replica
 from dataflows.site import Meter, Site, SiteError, load_site
 from transforms.budget import Budget, plan
@@ -89,7 +91,8 @@ def _lines(
     ports = f"ports from {observe.base_port}" if observe.base_port else "free ports"
     yield f"observe   {observe.host}, {ports}"
     if not part.alone:
-        own = len(part.own(site.meter))
+        record = CommissioningRecord(site.commissioning_path)
+        own = len(own_plans(meter_plans(site, record), part))
         yield f"replica   {part}: polls {own} of {len(site.meter)} meter(s)"
     for meter, budget in planned:
         yield ""

@@ -15,7 +15,7 @@ from connectors.log.embedded import EmbeddedLog
 from connectors.log.schemas import publish_schemas
 from connectors.polling.plan import MeterPlan
 from dataflows.logs import warnings_only
-from dataflows.meters import meter_plans, poll_settings
+from dataflows.meters import meter_plans, own_plans, poll_settings
 from dataflows.runtime import hold_name, replica_or_exit
 from dataflows.site import Meter, Site
 from transforms.codec.records import Event
@@ -34,8 +34,8 @@ def probe_site(site: Site, *, with_modbus: bool) -> bool:
     hold_name(site, "acquire")
     record = CommissioningRecord(site.commissioning_path)
     part = replica_or_exit()
-    plans = part.own(meter_plans(site, record))
-    meters = part.own(site.meter)
+    plans = own_plans(meter_plans(site, record), part)
+    meters = [site.meter[plan.index] for plan in plans]
     checks = asyncio.run(_all(site, meters, plans, with_modbus=with_modbus))
     now = datetime.now(UTC)
     for plan, check in zip(plans, checks, strict=True):
