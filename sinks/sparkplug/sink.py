@@ -6,29 +6,28 @@ says so. Positions are the sink's own, so the engine's snapshots hold nothing.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-import structlog
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from sinks.sparkplug.account import Mark
 from sinks.sparkplug.connection import Connection
 from sinks.sparkplug.contract import DeviceSetup, Frames, Part
+from sinks.sparkplug.keeper import Keeper
 from sinks.sparkplug.node import EdgeNode
 from sinks.sparkplug.owed import NOTHING, Owed
-from sinks.sparkplug.record import NodeRecord, load_record, save_record
+from sinks.sparkplug.record import NodeRecord, load_record
 from transforms.model.metrics import NO_METRICS, Metrics
 
 __all__ = ["TICK", "Item", "NodeFrames", "NodeSetup", "Server", "SparkplugSink"]
 
 TICK: Literal["tick"] = "tick"
 Item = Part | Literal["tick"]
-_KEEP_SECONDS = 1.0
 _GOODBYE_SECONDS = 1.5
 
 
@@ -106,6 +105,7 @@ class SparkplugSink(FixedPartitionedSink[Item, None]):
         self._clear = clear
         self._metrics = metrics
         self._goodbye = _Goodbye()
+        self._background = ThreadPoolExecutor(1, "sparkplug-record")
 
     def list_parts(self) -> list[str]:
         """The edge nodes."""
@@ -134,7 +134,14 @@ class SparkplugSink(FixedPartitionedSink[Item, None]):
             clock_us=_now_us,
             metrics=self._metrics,
         )
-        keeper = _Keeper(path, frames.log_id, record.bd_seq, node.mark)
+        keeper = Keeper(
+            path,
+            frames.log_id,
+            record.bd_seq,
+            mark=node.mark,
+            forget=frames.keep,
+            background=self._background,
+        )
         name, metrics = for_part, self._metrics
 
         def hold(reason: str) -> None:
@@ -174,63 +181,27 @@ class _Goodbye:
         return max(0.0, self._until - now)
 
 
-class _Keeper:
-    """Writes the node's record, from either thread."""
-
-    def __init__(
-        self, path: Path, log_id: str, bd_seq: int, mark: Callable[[], Mark]
-    ) -> None:
-        self._path = path
-        self._log_id = log_id
-        self._bd_seq = bd_seq
-        self._mark = mark
-        self._lock = threading.Lock()
-        path.parent.mkdir(parents=True, exist_ok=True)
-
-    def count(self, bd_seq: int) -> None:
-        """Keep the ``bdSeq`` of an attempt, before anything is sent in it."""
-        mark = self._mark()
-        with self._lock:
-            self._bd_seq = bd_seq
-            self._save(mark, sync=True)
-
-    def keep(self, mark: Mark) -> None:
-        """Keep the account of deliveries."""
-        with self._lock:
-            self._save(mark, sync=False)
-
-    def _save(self, mark: Mark, *, sync: bool) -> None:
-        record = NodeRecord(
-            bd_seq=self._bd_seq,
-            log_id=self._log_id,
-            live=mark.live,
-            owed=mark.owed.ranges,
-        )
-        save_record(self._path, record, sync=sync)
-
-
 class _Partition(StatefulSinkPartition[Item, None]):
     def __init__(
         self,
         node: EdgeNode,
         connection: Connection,
         frames: NodeFrames,
-        keeper: _Keeper,
+        keeper: Keeper,
         goodbye: _Goodbye,
     ) -> None:
         self._goodbye = goodbye
-        self._kept = True
         self._node = node
         self._connection = connection
         self._frames = frames
         self._keeper = keeper
-        self._kept_at = time.monotonic()
         connection.start()
 
     def write_batch(self, values: list[Item]) -> None:
         for value in values:
             if value == TICK:
-                self._tick()
+                self._node.tick()
+                self._keeper.tick()
             else:
                 self._node.take(value)
 
@@ -240,27 +211,8 @@ class _Partition(StatefulSinkPartition[Item, None]):
     def close(self) -> None:
         was_online = self._node.stop()
         arrived = self._connection.stop(wait_seconds=self._goodbye.seconds_left())
-        self._keep(self._node.stopped(unacknowledged=was_online and not arrived))
+        self._keeper.end(self._node.stopped(unacknowledged=was_online and not arrived))
         self._frames.close()
-
-    def _tick(self) -> None:
-        self._node.tick()
-        if time.monotonic() - self._kept_at >= _KEEP_SECONDS:
-            self._kept_at = time.monotonic()
-            self._keep(self._node.mark())
-
-    def _keep(self, mark: Mark) -> None:
-        # In this order: the log may forget only what the record no longer owes.
-        try:
-            self._keeper.keep(mark)
-        except OSError as error:
-            if self._kept:
-                log = structlog.get_logger()
-                log.warning("sparkplug_record_not_written", error=str(error))
-            self._kept = False
-            return
-        self._kept = True
-        self._frames.keep(mark.lowest)
 
 
 def _start(record: NodeRecord, frames: NodeFrames, devices: Iterable[str]) -> Mark:
