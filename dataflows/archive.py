@@ -24,6 +24,7 @@ from connectors.together import Together
 from dataflows.archive_store import archive_store, archived_to, roots_of
 from dataflows.hosting import sink_host
 from dataflows.idle import idle_flow
+from dataflows.kafka import patiently
 from dataflows.reading import Reading, Start
 from dataflows.runtime import FlowContext, refuse_site, start_flow
 from dataflows.site import Archive as Settings
@@ -147,6 +148,12 @@ def _skip(context: FlowContext, reading: Reading) -> Callable[[OffsetGone], int]
 def _builder(
     context: FlowContext, reading: Reading, topic: str, partition: int
 ) -> Callable[[], ArchiveWriter]:
+    # Not in the engine, which takes no stop while the archive refuses.
+    identity = reading.identities[topic]
+    archive = patiently(
+        context, READER, lambda: _archive(context, identity, topic, partition)
+    )
+
     def build() -> ArchiveWriter:
         log = reading.open_log()
 
@@ -161,16 +168,7 @@ def _builder(
             except LogError as refused:
                 raise OSError(str(refused)) from refused
 
-        root = roots_of(context.site)[topic]
-        archive = Archive(
-            archive_store(context.site),
-            root,
-            log_id=reading.identities[topic],
-            topic=topic,
-            partition=partition,
-            metrics=context.metrics,
-        )
-        events = root == EventRows.root
+        events = roots_of(context.site)[topic] == EventRows.root
         rows = (
             EventRows()
             if events
@@ -186,6 +184,21 @@ def _builder(
         )
 
     return build
+
+
+def _archive(context: FlowContext, log_id: str, topic: str, partition: int) -> Archive:
+    """The tables as this partition's writer sees them; LogError while they refuse."""
+    try:
+        return Archive(
+            archive_store(context.site),
+            roots_of(context.site)[topic],
+            log_id=log_id,
+            topic=topic,
+            partition=partition,
+            metrics=context.metrics,
+        )
+    except OSError as error:
+        raise LogError(f"the archive refuses: {error}") from error
 
 
 def _patient(context: FlowContext, schemas: Schemas) -> Callable[[bytes], FrameSchema]:

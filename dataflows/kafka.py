@@ -24,6 +24,7 @@ __all__ = [
     "KafkaSettingsError",
     "kafka_client",
     "open_kafka",
+    "patiently",
     "topic_rules",
     "wait_for",
 ]

@@ -97,6 +97,10 @@ def ledger(
         typer.echo(json.dumps(told, indent=2))
     else:
         _print(found, hours=hours)
+        if not found:
+            typer.echo(
+                "nothing was due: no such asset, or no frame in that time", err=True
+            )
         for each in losses:
             typer.echo(loss_line(each))
 
@@ -108,9 +112,12 @@ def _look(
         with open_log(path, site, _LOGS[source]) as log:
             return facts_of_log(log, asset), losses_of_log(log)
     from dataflows.archive_store import archive_store
+    from sinks.archive.rows import FrameRows
 
     try:
         store = archive_store(site)
+        if not store.table_names(FrameRows.root):
+            leave(1, f"{store.uri}: nothing is archived there")
         return facts_of_archive(store, asset), losses_of_archive(store)
     except OSError as error:
         leave(1, str(error))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -33,6 +34,8 @@ from dataflows.replay.span import Assets, parse_span
 from dataflows.site import Site
 
 __all__ = ["Topic", "replay"]
+
+T = TypeVar("T")
 
 _NAME = re.compile(r"[a-zA-Z0-9._-]{1,200}")
 _STOPPED = 130
@@ -107,10 +110,8 @@ def replay(
     Exit code 0 where all was acknowledged, 1 where something failed, 2 where the
     question is wrong, 130 where a signal ended it; the sums count what was acknowledged.
     """
-    try:
-        span, factor = parse_span(start, end), parse_speed(speed)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+    span = _parsed("--from, --to", lambda: parse_span(start, end))
+    factor = _parsed("--speed", lambda: parse_speed(speed))
     _check_target(into, force=force)
     loaded = site_of_command(site)
     if source is None:
@@ -145,6 +146,13 @@ def _stopping() -> bool:
 
 def _told(text: str) -> None:
     typer.echo(text, err=True)
+
+
+def _parsed(option: str, parse: Callable[[], T]) -> T:
+    try:
+        return parse()
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None
 
 
 def _check_target(into: str, *, force: bool) -> None:

@@ -60,6 +60,8 @@ def topics(
         typer.echo(json.dumps({"topics": told}, indent=2))
     else:
         _print(client, states)
+    if not as_json and any(not state.exists for state in states):
+        typer.echo("pm500 topics --make makes those that are missing", err=True)
     if any(state.wrong for state in states):
         raise typer.Exit(1)
 

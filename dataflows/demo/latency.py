@@ -34,13 +34,14 @@ class LatencyListener:
 
     A metric's time is when its frame was received, in whole milliseconds: so the
     latencies are exact to 1 ms, and too long rather than too short; all of them are in
-    ``latencies_ms``, in the order of their coming.
+    ``latencies_ms``, in the order of their coming, and when each came in ``arrived_ms``.
     """
 
     def __init__(self, server: MqttAddress, *, group: str, site: str) -> None:
         self._topic = f"{NAMESPACE}/{group}/DDATA/#"
         self._node_prefix = f"{site}."
         self.latencies_ms = array("d")
+        self.arrived_ms = array("d")
         self.last_ms: dict[str, float] = {}
         client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
         client.suppress_exceptions = True
@@ -78,5 +79,6 @@ class LatencyListener:
         if metrics[0].is_historical or not metrics[0].HasField("timestamp"):
             return
         took_ms = now_ms - metrics[0].timestamp
+        self.arrived_ms.append(now_ms)
         self.latencies_ms.append(took_ms)
         self.last_ms[f"{topic.node.replace('.', '/', 1)}/{topic.device}"] = took_ms

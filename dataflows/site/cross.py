@@ -31,6 +31,7 @@ _OWN = {
     "session.timeout.ms", "heartbeat.interval.ms",
     "message.timeout.ms", "delivery.timeout.ms", "retries", "partitioner",
     "message.send.max.retries", "enable.partition.eof", "queue.buffering.max.messages",
+    "queued.min.messages", "fetch.queue.backoff.ms",
 }  # fmt: skip
 
 

@@ -28,7 +28,6 @@ __all__ = ["EventRows", "FrameRows", "Rejected", "Rows"]
 CHUNK_ROWS = 16_384
 # A batch of so many, mostly of one schema, is decoded before it is asked whether it is.
 WHOLE_ROWS = 4096
-_SOME = 64
 
 _HEADER = itemgetter(slice(HEADER_BYTES))
 _GROUP = re.compile(r"[a-z][a-z_]*")  # it becomes a folder
@@ -126,9 +125,7 @@ class FrameRows:
         self.rejected.clear()
 
     def _add_whole(self, batch: LogBatch, has: Has) -> bool:
-        """Take a batch at once; False where its frames are not all of one schema."""
-        if len(set(map(len, batch.values[:_SOME]))) > 1:
-            return False
+        """Take a batch at once; False where its frames are not all of one layout."""
         try:
             table = self._table_of(batch.values[0])
         except CodecError:
@@ -137,12 +134,12 @@ class FrameRows:
         if batch.offsets[0] <= has(table):
             return False
         keys = Keys.of(batch.keys)
-        sifted = self._sifter.sift(self._schemas[header], keys, batch.values)
-        if sifted.rejected:
+        columns = self._sifter.whole(self._schemas[header], keys, batch.values)
+        if columns is None:
             return False
         if header in self._pending:
             self._decode(header)
-        rows = frame_table(sifted.columns, keys)
+        rows = frame_table(columns, keys)
         self._chunks.setdefault(table, []).append(rows)
         return True
 

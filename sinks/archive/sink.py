@@ -39,11 +39,10 @@ class ArchiveSink(FixedPartitionedSink[Item, None]):
 
     ``writers`` has a builder per partition name (``<topic>-<partition>``), called in
     the worker that owns it. Age is looked at when items come: send ticks. Rolls are
-    committed by ``background``, one after another, while the next are collected;
-    without it by the worker itself. A partition has one roll under way: while the store
-    refuses, or is slower than the log, ``write_batch`` does not return, so that the
-    source stops and memory stays bounded; the log keeps the rest. Exactly once: see
-    ``sinks.archive.commit``.
+    committed by ``background`` while the next are collected, without it by the worker
+    itself. A partition has one roll under way: while the store refuses, or is slower
+    than the log, ``write_batch`` does not return, so that the source stops and memory
+    stays bounded; the log keeps the rest. Exactly once: see ``sinks.archive.commit``.
     """
 
     def __init__(

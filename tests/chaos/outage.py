@@ -20,6 +20,7 @@ from connectors.log.embedded import EmbeddedLog
 from dataflows.demo.latency import LatencyListener, percentile
 from dataflows.demo.plant import MqttAddress
 from dataflows.instance import running
+from tests.chaos.disk import Disk
 from tests.integration.accounts import (
     Identity,
     archived,
@@ -41,12 +42,16 @@ FRAMES_PER_SECOND = 2 * METERS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Away:
-    """One time away; latencies are those of MQTT in ms, (p50, p99)."""
+    """One time away; latencies are those of MQTT in ms, (p50, p99).
+
+    Without the messages, ``held_up`` of them, that waited while the disk stood still.
+    """
 
     how: str
     before_ms: tuple[float, float]
     meanwhile_ms: tuple[float, float]
     messages: int
+    held_up: int
     backlog: int
     moved_in_seconds: float
 
@@ -75,6 +80,7 @@ def outage(
         KafkaBroker(folder / "kafka") as broker,
         Mosquitto(folder) as mosquitto,
         SimulatorProcess(folder, hosts) as simulator,
+        Disk(folder / "disk") as disk,
     ):
         plant = Plant(
             folder / "plant",
@@ -105,7 +111,7 @@ def outage(
                 ("frozen", broker.pause, broker.resume),
                 ("stopped", broker.stop, broker.start),
             ):
-                away = _away(plant, listener, seconds, how, cut, mend)
+                away = _away(plant, listener, disk, seconds, how, cut, mend)
                 found.aways.append(away)
                 said(str(away))
             assert run.stop() == 0, run.text()[-3000:]
@@ -134,20 +140,28 @@ def outage(
 def _away(
     plant: Plant,
     listener: LatencyListener,
+    disk: Disk,
     seconds: float,
     how: str,
     cut: Callable[[], None],
     mend: Callable[[], None],
 ) -> Away:
-    def window(length: float) -> list[float]:
+    def window(length: float) -> tuple[list[float], int]:
         first = len(listener.latencies_ms)
         time.sleep(length)  # under load, for as long as was asked
-        return list(listener.latencies_ms[first:])
+        took = list(listener.latencies_ms[first:])
+        came = listener.arrived_ms[first : first + len(took)]
+        free = [
+            ms
+            for ms, at in zip(took, came, strict=True)
+            if not disk.stood_still(at - ms, at)
+        ]
+        return free, len(took)
 
-    before = window(min(seconds, 10.0))
+    before, _ = window(min(seconds, 10.0))
     start = frames_in(plant.log_path)
     cut()
-    meanwhile = window(seconds)
+    meanwhile, messages = window(seconds)
     backlog = frames_in(plant.log_path) - start
     mend()
     mended, owed = time.monotonic(), frames_in(plant.log_path)
@@ -156,7 +170,8 @@ def _away(
         how=how,
         before_ms=_percentiles(before),
         meanwhile_ms=_percentiles(meanwhile),
-        messages=len(meanwhile),
+        messages=messages,
+        held_up=messages - len(meanwhile),
         backlog=backlog,
         moved_in_seconds=round(time.monotonic() - mended, 1),
     )

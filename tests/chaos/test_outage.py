@@ -28,6 +28,7 @@ def test_kafka_away_three_times_loses_nothing_and_mqtt_does_not_notice(
     for away in found.aways:
         assert away.messages > 0.8 * SECONDS * FRAMES_PER_SECOND
         assert away.meanwhile_ms[1] < 2000, away
+        assert away.held_up < away.messages / 2, away
         assert away.backlog > 0.8 * SECONDS * FRAMES_PER_SECOND
     assert found.holes == 0
     assert max(found.logged.values()) == 1

@@ -231,6 +231,37 @@ def test_an_archive_that_cannot_be_written_is_held_and_tried_again(
         assert flow.wait(10) == 0
 
 
+def test_an_archive_that_cannot_be_opened_at_the_start_is_waited_for(
+    tmp_path: Path,
+) -> None:
+    site = write_site(tmp_path, SITE + ROLLS)
+    log = _log(site)
+    archive = tmp_path / "data/archive"
+    archive.touch()
+    with process(RUN, site) as flow:
+        run = found(site, "archive")
+        log.append(FRAMES, _batch(1))
+        wait_for(lambda: get(run, "/readyz")[0] == 503)
+        assert "Not a directory" in get(run, "/readyz")[1]
+        archive.unlink()
+        wait_for(lambda: len(_archived(site)) == 3)
+        flow.terminate()
+        assert flow.wait(10) == 0
+
+
+def test_an_archive_that_was_never_opened_lets_the_flow_stop_at_once(
+    tmp_path: Path,
+) -> None:
+    site = write_site(tmp_path, SITE + ROLLS)
+    _log(site)
+    (tmp_path / "data/archive").touch()
+    with process(RUN, site) as flow:
+        run = found(site, "archive")
+        wait_for(lambda: get(run, "/readyz")[0] == 503)
+        flow.terminate()
+        assert flow.wait(5) == 0
+
+
 def test_a_held_archive_still_stops_at_once(tmp_path: Path) -> None:
     site = write_site(tmp_path, SITE + ROLLS)
     log = _log(site)

@@ -241,9 +241,12 @@ def test_a_store_that_refuses_is_one_line(site: Path) -> None:
     assert result.stderr.count("\n") == 1
 
 
-def test_the_archive_is_counted_where_there_is_no_log(tmp_path: Path) -> None:
+def test_without_archive_or_log_there_is_nothing_to_count(tmp_path: Path) -> None:
     site = write_site(tmp_path, SITE)
-    assert json.loads(_run(site, "--json", "--source", "archive"))["groups"] == []
+    words = ["ledger", "--site", str(site), "--source", "archive"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 1
+    assert result.stderr == f"{tmp_path}/data/archive: nothing is archived there\n"
     result = CliRunner().invoke(app, ["ledger", "--site", str(site)])
     assert result.exit_code == 1
     assert result.stderr == f"{tmp_path}/data/log/edge.sqlite: there is no log\n"
@@ -278,6 +281,13 @@ def _run(site: Path, *words: str) -> str:
     result = CliRunner().invoke(app, ["ledger", "--site", str(site), *words])
     assert result.exit_code == 0, result.output
     return result.stdout
+
+
+def test_nothing_that_was_due_is_said(site: Path) -> None:
+    words = ["ledger", "--site", str(site), "--asset", "nobody/*"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0
+    assert "no such asset" in result.stderr
 
 
 def test_the_command_prints_a_row_per_group_and_a_total(site: Path) -> None:

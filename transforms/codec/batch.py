@@ -50,8 +50,13 @@ class FrameColumns:
         return len(self.seq)
 
 
-def decode_batch(schema: FrameSchema, values: Sequence[bytes]) -> FrameColumns:
-    """Decode frames of one schema; CodecError names the place of a bad one."""
+def decode_batch(
+    schema: FrameSchema, values: Sequence[bytes], *, alike: bool = False
+) -> FrameColumns:
+    """Decode frames of one schema; CodecError names the place of a bad one.
+
+    Where only frames that are ``alike`` are wanted, CodecError comes soon for others.
+    """
     count = len(values)
     numbers = np.empty((_NUMBERS, count), np.int64)
     quality = np.empty((count, len(schema.columns)), np.uint8)
@@ -72,6 +77,8 @@ def decode_batch(schema: FrameSchema, values: Sequence[bytes]) -> FrameColumns:
         parts = numbers[:, here], quality[here], [block[:, here] for block in arrays]
         for index in _alike_into(schema, piece, *parts):
             place = start + index
+            if alike:
+                raise CodecError(f"frame {place} of the batch is laid out by itself")
             try:
                 record = schema.decode(piece[index])
             except CodecError as error:
@@ -102,20 +109,16 @@ def _alike_into(
 ) -> Sequence[int]:
     """Decode the rows that are laid out like the first; the places of the others."""
     everyone: Sequence[int] = range(len(values))
-    length = len(values[0])
-    data = b"".join((*values, bytes(_WORD)))
-    if len(data) != len(values) * length + _WORD:
+    if len(lengths := set(map(len, values))) != 1:
         return everyone
-    rows = _Rows(schema, data, len(values), length)
+    data = b"".join((*values, bytes(_WORD)))
+    rows = _Rows(schema, data, len(values), lengths.pop())
     if rows.layout is None:
         return everyone
     rows.numbers_into(numbers)
     rows.tails_into(quality, blocks)
     fits = numbers[-1].view(np.uint64) <= np.uint64(0xFF)
     others: list[int] = np.flatnonzero(~(rows.alike() & fits)).tolist()
-    # A record of another length moves the next one from its place, where no header is.
-    if others and len(set(map(len, values))) > 1:
-        return everyone
     return others
 
 

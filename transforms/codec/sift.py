@@ -47,8 +47,7 @@ class Sifter:
         self, schema: FrameSchema, keys: Sequence[str], values: Sequence[bytes]
     ) -> Sifted:
         """Sort them; nothing that an item holds raises."""
-        different = set(Keys.of(keys).compact().texts)
-        problems = {key: self._problem_with(key) for key in different - self._assets}
+        problems = self._problems(keys)
         if not any(problems.values()):
             try:
                 columns = decode_batch(schema, values)
@@ -58,6 +57,23 @@ class Sifter:
                 if _on_grid(columns).all():
                     return Sifted(columns, range(len(values)), [])
         return _one_by_one(schema, values, [problems.get(key, "") for key in keys])
+
+    def whole(
+        self, schema: FrameSchema, keys: Sequence[str], values: Sequence[bytes]
+    ) -> FrameColumns | None:
+        """All of them where they are frames of one layout, as most are; else None."""
+        if any(self._problems(keys).values()):
+            return None
+        try:
+            columns = decode_batch(schema, values, alike=True)
+        except CodecError:
+            return None
+        return columns if _on_grid(columns).all() else None
+
+    def _problems(self, keys: Sequence[str]) -> dict[str, str]:
+        """Of keys that were not seen before; empty where a key is an asset."""
+        different = set(Keys.of(keys).compact().texts)
+        return {key: self._problem_with(key) for key in different - self._assets}
 
     def _problem_with(self, key: str) -> str:
         try:

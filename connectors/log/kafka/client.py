@@ -127,7 +127,7 @@ class KafkaClient:
         text = cause.str() if isinstance(cause, KafkaError) else str(cause)
         if isinstance(cause, KafkaError) and cause.code() in _AWAY:
             text = self._no_broker
-        return LogError(f"Kafka: {what}: {text}")
+        return LogError(f"Kafka {self.bootstrap_servers}: {what}: {text}")
 
     @property
     def away(self) -> str:

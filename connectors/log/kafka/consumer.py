@@ -46,6 +46,7 @@ class SharedConsumer:
         self._held = held
         self._troubles: dict[str, str] = {}
         self._since: dict[Place, float] = {}
+        self._to_ask: set[Place] = set()
         self._queues: dict[Place, deque[Batch]] = {}
         self._asked: dict[Place, int] = {}
         self._refused: dict[Place, int] = {}
@@ -123,6 +124,9 @@ class SharedConsumer:
             batch = found.batch()
             self._queues[place].append(batch)
             self._queued += len(batch.values)
+        # Not before all that has come is in the queues.
+        while self._to_ask:
+            self._ask_again(self._to_ask.pop())
 
     def _fetch_piece(self, columns: dict[Place, Columns]) -> int:
         """Fetch what is there, up to a piece; how many there were."""
@@ -134,16 +138,25 @@ class SharedConsumer:
             messages = [m for m in messages if m.error() is None]
         for run in runs(messages, self._shared):
             place = self._names[str(run[0].topic())], run[0].partition() or 0
-            if place not in self._queues or (run[0].offset() or 0) < self._asked[place]:
-                continue  # of an assignment that is over
+            if not (wanted := self._wanted(place, run)):
+                continue
             if self._troubles:
                 self._say(f"{run[0].topic()}-{place[1]}", None)
             if place not in columns:
                 columns[place] = Columns(*place, self._codes)
-            columns[place].add(run)
+            columns[place].add(wanted)
         for message in failed:
             self._failed(message)
         return count
+
+    def _wanted(self, place: Place, run: list[Message]) -> list[Message]:
+        """Without what is of an assignment that is over."""
+        if place not in self._queues:
+            return []
+        asked = self._asked[place]
+        if (run[0].offset() or 0) >= asked:
+            return run
+        return [message for message in run if (message.offset() or 0) >= asked]
 
     def _failed(self, message: Message) -> None:
         error = message.error()
@@ -177,17 +190,17 @@ class SharedConsumer:
         )
 
     def _watch(self, statistics: str) -> None:
-        """Once a second: whether any broker is up."""
+        """Once a second, in the midst of a fetch: whether any broker is up."""
         brokers = json.loads(statistics)["brokers"].values()
         up = any(broker["state"] == "UP" for broker in brokers)
         self._say("", None if up else self._client.away)
         for place, since in list(self._since.items()):
             if up and time.monotonic() - since > _TOLD_SECONDS:
-                self._ask_again(place)
+                del self._since[place]
+                self._to_ask.add(place)
 
     def _ask_again(self, place: Place) -> None:
         """Of an idle partition nobody hears that it is well again: ask anew."""
-        del self._since[place]
         self._say(f"{self._client.topic(place[0])}-{place[1]}", None)
         if place in self._queues and not self._queues[place]:
             self.assign(*place, self._asked[place])

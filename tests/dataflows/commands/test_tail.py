@@ -314,7 +314,7 @@ def test_it_follows_kafka_until_a_signal_comes(
 def test_kafka_that_does_not_answer_is_one_line(away_site: Path) -> None:
     done = run(away_site, "tail", "--log", "kafka")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("Kafka: the cluster does not answer: ")
+    assert ": the cluster does not answer: " in done.stderr
     assert done.stderr.count("\n") == 1
 
 

@@ -235,12 +235,24 @@ def test_a_batch_with_a_flipped_bit_is_columns_or_a_codec_error(
     check_layout(columns, schema, len(values))
 
 
-def test_a_record_that_is_short_by_what_another_is_long_is_found() -> None:
+def test_records_whose_lengths_make_up_for_each_other_are_found() -> None:
     schema = FrameSchema("pm500", "realtime", (Column("voltageAN", "float"),))
     good = [schema.encode_failed(n, 10, 10 * n, 0, 0, 2) for n in range(1, 5)]
-    for short, long in ((0, 1), (1, 0), (0, 3), (3, 0), (2, 3)):
-        values = list(good)
-        values[short] = values[short][:-1]
-        values[long] += b"\0"
-        with pytest.raises(CodecError, match=f"frame {min(short, long)} of the batch"):
+    for bad, values in (
+        (0, [good[0][:-1], good[1] + b"\0", *good[2:]]),
+        (2, [*good[:2], good[2] + b"\0", good[3][:-1]]),
+        (1, [good[0], good[1] + good[2], b"", good[3]]),
+    ):
+        with pytest.raises(CodecError, match=f"frame {bad} of the batch"):
             decode_batch(schema, values)
+
+
+def test_frames_that_are_not_alike_are_refused_where_only_such_are_wanted() -> None:
+    schema = FrameSchema("pm500", "realtime", (Column("voltageAN", "float"),))
+    narrow, wide = (
+        schema.encode_failed(n, 10, 10 * n, 0, 0, 2) for n in (1, 1_000_000)
+    )
+    assert len(decode_batch(schema, [wide] * 3, alike=True)) == 3
+    assert len(decode_batch(schema, [narrow, wide])) == 2
+    with pytest.raises(CodecError):
+        decode_batch(schema, [narrow, wide], alike=True)

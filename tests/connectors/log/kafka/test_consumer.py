@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from itertools import cycle
 
 import pytest
 from confluent_kafka import KafkaError, TopicPartition
 
 from connectors.log.contract import LogError, OffsetGone
+from connectors.log.kafka import consumer as kafka_consumer
 from connectors.log.kafka.client import KafkaClient
+from connectors.log.kafka.columns import Columns
 from connectors.log.kafka.consumer import SharedConsumer
 from tests.connectors.log.kafka.clusters import (
     Told,
@@ -116,6 +119,42 @@ def test_messages_of_strangers_may_lack_key_and_value(client: KafkaClient) -> No
     keys = [key for batch in batches for key in batch.keys]
     assert keys == ["", "", "\N{REPLACEMENT CHARACTER}", "\N{REPLACEMENT CHARACTER}"]
     assert values_of(batches) == [b"1", b"", b"2", b""]
+    consumer.release(*P)
+
+
+def test_asking_anew_in_the_midst_of_a_fetch_loses_nothing(
+    client: KafkaClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(client, P, numbers(*range(9000)))
+    consumer = SharedConsumer(client, "test", held=Told())
+    consumer.assign(*P, 0)
+    fetch_piece, sizes = consumer._fetch_piece, cycle([300, 170, 90, 410, 230, 77])
+    due = cycle([False, False, True, False, False, False, False, False, False])
+
+    def interrupted(columns: dict[tuple[str, int], Columns]) -> int:
+        # The client calls back in the midst of a consume: trouble is long past.
+        monkeypatch.setattr(kafka_consumer, "_PIECE", next(sizes))
+        if (count := fetch_piece(columns)) and next(due):
+            consumer._since[P] = time.monotonic() - 100
+            consumer._watch('{"brokers": {"1": {"state": "UP"}}}')
+        return count
+
+    monkeypatch.setattr(consumer, "_fetch_piece", interrupted)
+    assert offsets_of(taken(consumer, P, 9000)) == list(range(9000))
+    consumer.release(*P)
+
+
+def test_an_idle_partition_that_is_asked_anew_goes_on_where_it_was(
+    client: KafkaClient,
+) -> None:
+    put(client, P, numbers(*range(3000)))
+    consumer = SharedConsumer(client, "test", held=Told())
+    consumer.assign(*P, 0)
+    assert offsets_of(taken(consumer, P, 3000)) == list(range(3000))
+    consumer._since[P] = time.monotonic() - 100
+    consumer._watch('{"brokers": {"1": {"state": "UP"}}}')
+    put(client, P, numbers(*range(3000, 6000)))
+    assert offsets_of(taken(consumer, P, 3000)) == list(range(3000, 6000))
     consumer.release(*P)
 
 
