@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -36,14 +36,17 @@ from transforms.model.quality import Status
 _GROUPS = {"realtime": 1, "energy": 10, "status": 1}
 _PARTS = {"one": ("1/1",), "two": ("1/2", "2/2")}
 _SETTLE_SECONDS = 6.0
+_MORE_TURNS = 3
+_WELL = 0.99
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Measured:
-    """CPU seconds a frame, and frames a second."""
+    """CPU seconds a frame, frames a second, and the share of good ones."""
 
     cost: float
     rate: float
+    well: float = 1.0
 
 
 def run(fast: bool) -> Iterator[Result]:
@@ -55,7 +58,7 @@ def run(fast: bool) -> Iterator[Result]:
         tempfile.TemporaryDirectory() as folder,
         SimulatorProcess(Path(folder), addresses(count)) as simulator,
     ):
-        for turn in range(turns):
+        for turn in range(turns + _MORE_TURNS):
             # Who begins changes, so that what slowly drifts favors neither.
             order = ("one", "two") if turn % 2 else ("two", "one")
             measured = {
@@ -64,7 +67,12 @@ def run(fast: bool) -> Iterator[Result]:
                 )
                 for name in order
             }
-            pairs.append((measured["two"], measured["one"]))
+            # Where the machine stood still and polls failed, a figure says nothing.
+            if all(each.well > _WELL for each in measured.values()):
+                pairs.append((measured["two"], measured["one"]))
+            if len(pairs) == turns:
+                break
+        assert len(pairs) == turns, f"only {len(pairs)} turns without failed polls"
     two, one = (
         statistics.median(each.cost for each in column)
         for column in zip(*pairs, strict=True)
@@ -106,8 +114,7 @@ def _acquire(
         for flow in flows:
             flow.terminate()
         assert [flow.wait(30) for flow in flows] == [0] * len(flows)
-    _check(plant, count, window)
-    return measured
+    return replace(measured, well=_checked(plant, count, window))
 
 
 def _measure(pids: Sequence[int], log: Path, window: float) -> _Measured:
@@ -131,11 +138,11 @@ def _end(path: Path) -> int:
         return log.bounds(FRAMES, 0)[1]
 
 
-def _check(plant: Plant, count: int, window: float) -> None:
-    """A figure counts only if all slots were polled, once each, and nearly all well."""
+def _checked(plant: Plant, count: int, window: float) -> float:
+    """All slots were polled, once each; the share that was polled well."""
     frames = list(logged_frames(plant.log_path))
     well = sum(frame.status is Status.OK for frame in frames)
     assert len({frame.asset for frame in frames}) == count
     assert len({frame.identity for frame in frames}) == len(frames), "a frame twice"
     assert len(frames) > 2 * count * window, f"only {len(frames)} frames"
-    assert well > 0.99 * len(frames), f"only {well} of {len(frames)} are good"
+    return well / len(frames)
