@@ -23,6 +23,7 @@ import psutil
 from deltalake import DeltaTable
 
 from tests.benchmarks.kafka_topic import PARTITIONS, fill
+from tests.benchmarks.processor import cpu_seconds
 from tests.benchmarks.result import Result
 from tests.kafka_broker import KafkaBroker
 from tests.kit import Plant, until
@@ -126,11 +127,11 @@ def _archive(
             60,
             0.005,
         )
-        before = _cpu_seconds(processes)
+        before = cpu_seconds(processes)
         # Looking at the table itself would take part in the race.
         until(lambda: len(list(table.glob("*/*/*.parquet"))) >= files, "files", 120)
         until(lambda: _rows(table) >= frames, "all rows", 30)
-        used = _cpu_seconds(processes) - before
+        used = cpu_seconds(processes) - before
         assert _rows(table) == frames
         assert [flow.stop() for flow in flows] == [0] * len(flows), flows[0].text()[
             -3000:
@@ -147,11 +148,6 @@ def _archive(
     )
     ends: int = max(commit["timestamp"] for commit in DeltaTable(table).history())
     return _Archived(seconds=ends / 1000 - begins.timestamp(), cpu=used)
-
-
-def _cpu_seconds(processes: Sequence[psutil.Process]) -> float:
-    times = [process.cpu_times() for process in processes]
-    return sum(each.user + each.system for each in times)
 
 
 def _rows(table: Path) -> int:

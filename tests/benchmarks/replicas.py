@@ -26,6 +26,7 @@ import psutil
 
 from connectors.log.contract import FRAMES
 from connectors.log.embedded import EmbeddedLog
+from tests.benchmarks.processor import cpu_seconds
 from tests.benchmarks.result import Result
 from tests.dataflows.processes import process
 from tests.integration.frames import logged_frames
@@ -121,16 +122,11 @@ def _measure(pids: Sequence[int], log: Path, window: float) -> _Measured:
     """CPU and frames over the window, once the start is over."""
     processes = [psutil.Process(pid) for pid in pids]
     time.sleep(_SETTLE_SECONDS)
-    start, before, first = time.monotonic(), _cpu_seconds(processes), _end(log)
+    start, before, first = time.monotonic(), cpu_seconds(processes), _end(log)
     time.sleep(window)
-    used = _cpu_seconds(processes) - before
+    used = cpu_seconds(processes) - before
     frames, taken = _end(log) - first, time.monotonic() - start
     return _Measured(cost=used / frames, rate=frames / taken)
-
-
-def _cpu_seconds(processes: Sequence[psutil.Process]) -> float:
-    times = [process.cpu_times() for process in processes]
-    return sum(each.user + each.system for each in times)
 
 
 def _end(path: Path) -> int:
