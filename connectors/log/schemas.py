@@ -14,6 +14,7 @@ from connectors.log.contract import SCHEMAS, Log
 from transforms.codec.frame import FrameSchema
 from transforms.codec.framing import CodecError, fingerprint_of, header, schema_json
 from transforms.codec.records import RECORDS
+from transforms.codec.window import WindowSchema
 
 __all__ = ["Schemas", "copy_schemas", "publish_schemas"]
 
@@ -28,6 +29,7 @@ class Schemas:
         self._next: dict[int, int] = {}
         self._avro: dict[bytes, dict[str, Any]] = {}
         self._frames: dict[bytes, FrameSchema | None] = {}
+        self._windows: dict[bytes, WindowSchema | None] = {}
 
     def on(self, log: Log) -> Schemas:
         """The same for another handle of the log, which knows already what this knows."""
@@ -35,6 +37,7 @@ class Schemas:
         other._next |= self._next
         other._avro |= self._avro
         other._frames |= self._frames
+        other._windows |= self._windows
         return other
 
     def frame_schema(self, value: bytes) -> FrameSchema:
@@ -46,6 +49,17 @@ class Schemas:
         if (found := self._frames[fingerprint]) is None:
             raise CodecError(f"schema {fingerprint.hex()} is no frame's")
         return found
+
+    def window_schema(self, value: bytes) -> WindowSchema | None:
+        """The codec of a window's bytes; None where its schema is another record's.
+
+        CodecError where no schema is known.
+        """
+        fingerprint = fingerprint_of(value)
+        if fingerprint not in self._windows:
+            schema = self._find(fingerprint)
+            self._windows[fingerprint] = WindowSchema.from_avro(schema)
+        return self._windows[fingerprint]
 
     def fingerprints(self) -> set[bytes]:
         """All that the topic holds now."""

@@ -22,7 +22,14 @@ from transforms.model.profile import Group, Profile
 from transforms.model.quality import Quality, Status
 from transforms.model.quantity import QUANTITIES
 
-__all__ = ["Column", "FrameRecord", "FrameSchema", "frame_schema"]
+__all__ = [
+    "Column",
+    "FrameRecord",
+    "FrameSchema",
+    "frame_schema",
+    "time_varint",
+    "varint",
+]
 
 _AVRO_TO_STRUCT = {"float": "f", "double": "d", "boolean": "?"}
 _AVRO_TO_NUMPY = {"float": "<f4", "double": "<f8", "boolean": "?"}
@@ -49,7 +56,7 @@ class FrameRecord(NamedTuple):
     values: tuple[float | bool, ...]
 
 
-def _varint(number: int) -> bytes:
+def varint(number: int) -> bytes:
     """A long as Avro writes it: zigzag, then base 128, lowest first."""
     number = (number << 1) ^ (number >> 63)
     out = bytearray()
@@ -60,8 +67,8 @@ def _varint(number: int) -> bytes:
     return bytes(out)
 
 
-def _time_varint(us: int) -> bytes:
-    """``_varint`` unrolled for the times of our age (8 bytes from 1979 to 2262)."""
+def time_varint(us: int) -> bytes:
+    """``varint`` unrolled for the times of our age (8 bytes from 1979 to 2262)."""
     n = us << 1
     if 1 << 49 <= n < 1 << 56:
         return bytes(
@@ -76,10 +83,10 @@ def _time_varint(us: int) -> bytes:
                 n >> 49,
             )
         )
-    return _varint(us)
+    return varint(us)
 
 
-_STATUS_BYTES = {int(status): _varint(status) for status in Status}
+_STATUS_BYTES = {int(status): varint(status) for status in Status}
 
 
 @dataclass(frozen=True)
@@ -187,11 +194,11 @@ class FrameSchema:
         return b"".join(
             (
                 self.header,
-                _varint(seq),
-                _varint(period_us),
-                _time_varint(slot_us),
-                _time_varint(sent_us),
-                _time_varint(received_us),
+                varint(seq),
+                varint(period_us),
+                time_varint(slot_us),
+                time_varint(sent_us),
+                time_varint(received_us),
                 _STATUS_BYTES[status],
                 quality,
                 self._values.pack(*values),

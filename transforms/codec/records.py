@@ -1,4 +1,4 @@
-"""The records beside frames: events, dead letters and ledger hours, as Avro.
+"""The records beside frames and windows, as Avro.
 
 Every one has an ``id`` that its content determines and a ``revision`` from 0;
 consumers keep the highest revision of an id.
@@ -8,66 +8,36 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import Any, ClassVar
 
-from fastavro import schemaless_reader, schemaless_writer
+from fastavro import schemaless_reader
 from fastavro.schema import parse_schema
 
+from transforms.codec.derived import Demand, Energy
 from transforms.codec.framing import HEADER_BYTES, CodecError, fingerprint_of, header
+from transforms.codec.record import AvroRecord, content_id, record_avro
 
 __all__ = [
     "RECORDS",
+    "AnyRecord",
     "DeadLetter",
+    "Demand",
+    "Energy",
     "Event",
     "LedgerHour",
     "content_id",
     "decode_record",
+    "is_record",
 ]
 
 _STRINGS = {"type": "map", "values": "string"}
 
 
-def _record(name: str, *fields: tuple[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "record",
-        "namespace": "pm500",
-        "name": name,
-        "fields": [
-            {"name": "id", "type": "string"},
-            {"name": "revision", "type": "int"},
-            {"name": "asset", "type": "string"},
-            *({"name": n, "type": t} for n, t in fields),
-        ],
-    }
-
-
-def content_id(*parts: object) -> str:
-    """A short id from the content, the same on every machine and at every replay."""
-    return blake2b("\0".join(map(str, parts)).encode(), digest_size=10).hexdigest()
-
-
-class _Record:
-    """Encoding shared by the records; each names its schema."""
-
-    AVRO: ClassVar[dict[str, Any]]
-    PARSED: ClassVar[Any]
-    HEADER: ClassVar[bytes]
-
-    def encode(self) -> bytes:
-        """The record's bytes, header included."""
-        out = io.BytesIO()
-        out.write(self.HEADER)
-        names = (field["name"] for field in self.AVRO["fields"])
-        schemaless_writer(out, self.PARSED, {n: getattr(self, n) for n in names})
-        return out.getvalue()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event(_Record):
+class Event(AvroRecord):
     """Something that happened to an asset; times in microseconds since the epoch."""
 
-    AVRO: ClassVar[dict[str, Any]] = _record(
+    AVRO: ClassVar[dict[str, Any]] = record_avro(
         "Event",
         ("kind", "string"),
         ("time", "long"),
@@ -97,10 +67,10 @@ class Event(_Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeadLetter(_Record):
+class DeadLetter(AvroRecord):
     """A record that a flow could not use: where it stood, and why."""
 
-    AVRO: ClassVar[dict[str, Any]] = _record(
+    AVRO: ClassVar[dict[str, Any]] = record_avro(
         "DeadLetter",
         ("topic", "string"),
         ("partition", "int"),
@@ -132,10 +102,10 @@ class DeadLetter(_Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerHour(_Record):
+class LedgerHour(AvroRecord):
     """One hour (UTC) of one group: ``due == good + sum(failed) + missing``."""
 
-    AVRO: ClassVar[dict[str, Any]] = _record(
+    AVRO: ClassVar[dict[str, Any]] = record_avro(
         "LedgerHour",
         ("group", "string"),
         ("hour", "long"),
@@ -162,17 +132,20 @@ class LedgerHour(_Record):
             object.__setattr__(self, "id", own)
 
 
-RECORDS: tuple[type[Event | DeadLetter | LedgerHour], ...] = (
-    Event,
-    DeadLetter,
-    LedgerHour,
-)
+AnyRecord = Event | DeadLetter | LedgerHour | Demand | Energy
+
+RECORDS: tuple[type[AnyRecord], ...] = (Event, DeadLetter, LedgerHour, Demand, Energy)
 
 
 _BY_FINGERPRINT = {record.HEADER[2:]: record for record in RECORDS}
 
 
-def decode_record(value: bytes) -> Event | DeadLetter | LedgerHour:
+def is_record(value: bytes) -> bool:
+    """Whether the bytes begin as one of these records do."""
+    return value[2:HEADER_BYTES] in _BY_FINGERPRINT
+
+
+def decode_record(value: bytes) -> AnyRecord:
     """The record; CodecError where the bytes are none of these."""
     kind = _BY_FINGERPRINT.get(fingerprint_of(value))
     if kind is None:
