@@ -1,0 +1,1 @@
+"""Demand as the meter counts it: by blocks or sliding, its forecast and its peaks."""
