@@ -18,7 +18,11 @@ from transforms.model.outcome import Meaning
 from transforms.model.quality import Quality
 from transforms.readings import GroupReader
 
-CASES = sorted((Path(__file__).parent / "cases").glob("*/*/case.toml"))
+CASES = sorted(
+    path
+    for path in (Path(__file__).parent / "cases").glob("*/*/case.toml")
+    if path.parts[-3] in profile_names()
+)
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda p: f"{p.parts[-3]}/{p.parts[-2]}")

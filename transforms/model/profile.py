@@ -198,6 +198,11 @@ class Point(_Model):
         default=1.0, description="Raw units per unit: 1000 where W become kW."
     )
     enabled: bool = Field(default=True, description="Whether it stands in the frame.")
+    modulus: Annotated[float, Field(gt=0)] | None = Field(
+        default=None,
+        description="Where a counter begins again from zero, in its unit; absent where "
+        "that is not known.",
+    )
     ethernet_ip: AssemblyLocation | None = Field(
         default=None, description="Its place by EtherNet/IP."
     )

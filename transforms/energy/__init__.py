@@ -1,0 +1,1 @@
+"""Energy of intervals from counters, and what to think of it."""
