@@ -1,0 +1,1 @@
+"""Alerts in the stream: rules, one occurrence of one rule, and all rules of an asset."""

@@ -1,0 +1,214 @@
+"""All alerts of one asset: values, events, demand and energy in, alerts out.
+
+Its state maps (alert, subject) to an occurrence. A subject is what a rule leaves open:
+which quantity is frozen, or of what kind of block the demand is; empty otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from transforms.alerts.condition import (
+    COMMUNICATION,
+    frozen_words,
+    gap_events,
+    reconciliation_words,
+)
+from transforms.alerts.occurrence import INACTIVE, Occurrence, Words, turn
+from transforms.alerts.rule import AlertRule
+from transforms.alerts.threshold import run, step
+from transforms.codec.derived import Demand, Energy
+from transforms.codec.records import Event
+
+__all__ = ["Alerts", "AlertsState"]
+
+AlertsState = Mapping[tuple[str, str], Occurrence]
+Longs = npt.NDArray[np.int64]
+Columns = Mapping[str, npt.NDArray[np.floating[Any]]]
+
+
+class Alerts:
+    """The rules that watch one asset. It never changes; what does is the state.
+
+    Each function takes a state and gives the next, with the events in the order of
+    what caused them; the state that it took is left as it was. A new state is ``{}``.
+    """
+
+    VERSION = 1
+
+    def __init__(self, asset: str, rules: Iterable[AlertRule]) -> None:
+        self.asset = asset
+        self.rules = {rule.name: rule for rule in rules if rule.watches(asset)}
+        self._by_kind: dict[str, list[AlertRule]] = {}
+        for rule in self.rules.values():
+            self._by_kind.setdefault(rule.kind, []).append(rule)
+        quantities = (rule.quantity for rule in self._of("threshold"))
+        self.quantities = frozenset(name for name in quantities if name is not None)
+
+    def on_values(
+        self, state: AlertsState, slots_us: Longs, values: Columns
+    ) -> tuple[AlertsState, list[Event]]:
+        """Take slots in order and what they have of ``quantities``, NaN for no value.
+
+        Failed slots belong here too: they show how far time has come, for the delays
+        of lost communication and of frozen values.
+        """
+        found: list[tuple[int, Event]] = []
+        changed = dict(state)
+        for rule in self._of("threshold"):
+            column = values.get(rule.quantity or "")
+            if column is None:
+                continue
+            before = state.get((rule.name, ""), INACTIVE)
+            after, events = run(rule, self.asset, before, slots_us, column)
+            found += events
+            _keep(changed, rule, "", after)
+        for (name, subject), before in state.items():
+            rule = self.rules[name]
+            words = _words_that_wait(rule, subject) if _waits(before) else None
+            if words is None:
+                continue
+            after = before
+            for place, slot_us in enumerate(slots_us.tolist()):
+                if not _waits(after):
+                    break
+                after, told = turn(rule, self.asset, after, slot_us, None, words)
+                found += ((place, event) for event in told)
+            _keep(changed, rule, subject, after)
+        found.sort(key=itemgetter(0))
+        return changed, [event for _, event in found]
+
+    def on_event(
+        self, state: AlertsState, event: Event
+    ) -> tuple[AlertsState, list[Event]]:
+        """Take an event of this asset; those that no rule is about do nothing."""
+        match event.kind:
+            case "comm_lost" | "comm_back":
+                on = event.kind == "comm_lost"
+                return self._turn(state, "comm_lost", "", event.time, on)
+            case "frozen_value":
+                at_us = event.time if event.until is None else event.until
+                quantity = event.data.get("quantity", "")
+                return self._turn(state, "frozen", quantity, at_us, event.until is None)
+            case "gap":
+                out: list[Event] = []
+                for rule in self._of("gap"):
+                    out += gap_events(rule, event)
+                return state, out
+            case _:
+                return state, []
+
+    def on_demand(
+        self, state: AlertsState, demand: Demand, at_us: int
+    ) -> tuple[AlertsState, list[Event]]:
+        """Take a forecast that was made at ``at_us``; a block that is over has none."""
+        out: list[Event] = []
+        changed = dict(state)
+        for rule in self._of("demand_forecast"):
+            if rule.quantity != demand.quantity or demand.forecast is None:
+                continue
+            # Blocks of different lengths come to different values.
+            subject = f"{demand.method}/{demand.interval}"
+            before = state.get((rule.name, subject), INACTIVE)
+            after, events = step(
+                rule, self.asset, before, at_us, demand.forecast, subject
+            )
+            out += events
+            _keep(changed, rule, subject, after)
+        return changed, out
+
+    def on_energy(
+        self, state: AlertsState, energy: Energy
+    ) -> tuple[AlertsState, list[Event]]:
+        """Take an interval; it counts from its start, for as long as it lasts."""
+        if energy.verdict not in ("agrees", "differs"):
+            return state, []
+        on = energy.verdict == "differs"
+        words = reconciliation_words(energy)
+        args = ("reconciliation", energy.quantity)
+        state, events = self._turn(state, *args, energy.start, on, words)
+        state, more = self._turn(state, *args, energy.end, None, words)
+        return state, events + more
+
+    def to_snapshot(self, state: AlertsState) -> tuple[Any, ...]:
+        """The state as plain tuples, version first, each with what its rule is about."""
+        entries = (
+            (name, self.rules[name].kind, self.rules[name].quantity, subject, *own)
+            for (name, subject), own in sorted(state.items())
+        )
+        return (self.VERSION, *entries)
+
+    def from_snapshot(self, snapshot: tuple[Any, ...]) -> AlertsState:
+        """The state as it was, without rules that are gone or about something else."""
+        version, *entries = snapshot
+        if version != self.VERSION:
+            raise ValueError(f"an alerts snapshot of version {version} is not known")
+        out: dict[tuple[str, str], Occurrence] = {}
+        for name, kind, quantity, subject, *own in entries:
+            rule = self.rules.get(name)
+            if rule and (rule.kind, rule.quantity) == (kind, quantity):
+                out[name, subject] = Occurrence(*own)
+        return out
+
+    def _of(self, kind: str) -> list[AlertRule]:
+        return self._by_kind.get(kind, [])
+
+    def _turn(
+        self,
+        state: AlertsState,
+        kind: str,
+        quantity: str,
+        at_us: int,
+        on: bool | None,
+        words: Words | None = None,
+    ) -> tuple[AlertsState, list[Event]]:
+        out: list[Event] = []
+        changed = dict(state)
+        for rule in self._of(kind):
+            if rule.quantity not in (None, quantity):
+                continue
+            subject = quantity if rule.quantity is None else ""
+            own = words or _words_that_wait(rule, subject)
+            if own is None:
+                continue
+            before = state.get((rule.name, subject), INACTIVE)
+            own = own._replace(subject=subject)
+            after, events = turn(rule, self.asset, before, at_us, on, own)
+            out += events
+            _keep(changed, rule, subject, after)
+        return changed, out
+
+
+def _keep(
+    state: dict[tuple[str, str], Occurrence],
+    rule: AlertRule,
+    subject: str,
+    own: Occurrence,
+) -> None:
+    if own == INACTIVE:
+        state.pop((rule.name, subject), None)
+    else:
+        state[rule.name, subject] = own
+
+
+def _waits(state: Occurrence) -> bool:
+    """Whether only time is needed to raise or to clear it."""
+    return state.since_us is not None and (
+        not state.raised or state.over_us is not None
+    )
+
+
+def _words_that_wait(rule: AlertRule, subject: str) -> Words | None:
+    """What is said of a condition that slots alone bring forward."""
+    match rule.kind:
+        case "comm_lost":
+            return COMMUNICATION
+        case "frozen":
+            return frozen_words(rule.quantity or subject)._replace(subject=subject)
+        case _:
+            return None
