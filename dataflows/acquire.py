@@ -8,11 +8,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import bytewax.operators as op
 import structlog
 from bytewax.dataflow import Dataflow
+from bytewax.inputs import FixedPartitionedSource
 
+from connectors.clock_source import ClockSource
 from connectors.commissioning.record import CommissioningRecord
 from connectors.log.contract import EVENTS, FRAMES, Log, LogError
 from connectors.log.embedded import EmbeddedLog
@@ -21,6 +24,7 @@ from connectors.log.retention import RetentionThread
 from connectors.log.schemas import publish_schemas
 from connectors.polling.plan import MeterPlan
 from connectors.polling.source import PollSource
+from connectors.together import Together
 from dataflows.idle import idle_flow
 from dataflows.instance import follow
 from dataflows.meters import meter_plans, own_plans, poll_settings
@@ -65,12 +69,21 @@ def flow() -> Dataflow:
         alive=partial(context.health.progress, "acquire"),
         metrics=context.metrics,
     )
-    polls = op.input("meters", dataflow, source)
+    polls = op.input("meters", dataflow, _with_clock(context, source))
     frames = op.flat_map_batch("frames", polls, _frames(assembler, context.metrics))
     op.output("frames_log", frames, _sink(context, FRAMES, prepare))
     events = op.flat_map_batch("events", polls, _events(context.metrics))
     op.output("events_log", events, _sink(context, EVENTS, prepare))
     return dataflow
+
+
+def _with_clock(
+    context: FlowContext, meters: PollSource
+) -> FixedPartitionedSource[Any, None]:
+    """What the host says of its clock comes with the polls; one replica asks it."""
+    if not context.site.poll.check_clock or context.replica.number > 1:
+        return meters
+    return Together({"meters": meters, "clock": ClockSource()})
 
 
 def _own_plans(context: FlowContext) -> list[MeterPlan]:
@@ -114,6 +127,7 @@ def _readers(site: Site) -> set[str]:
         "publish": site.mqtt is not None,
         "forward": site.kafka is not None,
         "archive": site.archive is not None and site.kafka is None,
+        "derive": site.derive is not None and site.kafka is None,
     }
     return {name for name, reads in wanted.items() if reads}
 

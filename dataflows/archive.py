@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -17,28 +16,24 @@ from connectors.log.dead import Place, bury
 from connectors.log.kafka.log import KafkaLog
 from connectors.log.kafka.mover import READER as FORWARD
 from connectors.log.loss import tell_loss
-from connectors.log.schemas import Schemas
-from connectors.stop import STOP
 from connectors.ticks import Ticks
 from connectors.together import Together
 from dataflows.archive_store import archive_store, archived_to, roots_of
 from dataflows.hosting import sink_host
 from dataflows.idle import idle_flow
 from dataflows.kafka import patiently
-from dataflows.reading import Reading, Start
+from dataflows.reading import Reading, Start, patient_schemas
 from dataflows.runtime import FlowContext, refuse_site, start_flow
 from dataflows.site import Archive as Settings
 from sinks.archive.commit import Archive
 from sinks.archive.rows import EventRows, FrameRows, Rejected
 from sinks.archive.sink import ArchiveSink, Rolls
 from sinks.archive.writer import ArchiveWriter
-from transforms.codec.frame import FrameSchema
 
 __all__ = ["READER", "flow"]
 
 READER = "archive"
 
-_LOOK_SECONDS = 0.2
 # Rolls of as many partitions at a time; each holds a sorted row group in memory.
 _COMMITS = 2
 
@@ -172,7 +167,7 @@ def _builder(
         rows = (
             EventRows()
             if events
-            else FrameRows(_patient(context, reading.schemas.on(log)))
+            else FrameRows(patient_schemas(context, reading.schemas.on(log)))
         )
         return ArchiveWriter(
             archive,
@@ -199,26 +194,6 @@ def _archive(context: FlowContext, log_id: str, topic: str, partition: int) -> A
         )
     except OSError as error:
         raise LogError(f"the archive refuses: {error}") from error
-
-
-def _patient(context: FlowContext, schemas: Schemas) -> Callable[[bytes], FrameSchema]:
-    """Look a schema up, however long the log is away; LogError after a stop only."""
-
-    def schema_of(value: bytes) -> FrameSchema:
-        while True:
-            try:
-                found = schemas.frame_schema(value)
-            except LogError as error:
-                if STOP.requested:
-                    raise
-                context.health.hold("schemas", str(error))
-                context.health.progress(READER)
-                time.sleep(_LOOK_SECONDS)
-            else:
-                context.health.clear("schemas")
-                return found
-
-    return schema_of
 
 
 def _store(log: Log, topic: str, partition: int, offset: int) -> None:

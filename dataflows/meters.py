@@ -41,7 +41,7 @@ def polled_meter(site: Site, meter: Meter) -> PolledMeter:
 
 def poll_settings(site: Site) -> PollSettings:
     """The site's polling times."""
-    return PollSettings(**site.poll.model_dump())
+    return PollSettings(**site.poll.model_dump(exclude={"check_clock"}))
 
 
 def meter_plans(site: Site, record: CommissioningRecord) -> list[MeterPlan]:

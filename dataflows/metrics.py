@@ -86,6 +86,17 @@ METRICS: Mapping[str, Metric] = {
         help="Size of the archive's files.",
         buckets=(1e4, 1e5, 1e6, 4e6, 16e6, 64e6, 256e6),
     ),
+    "pm500_derive_frames_total": _counter(
+        "Frames that derive took: frames, and of these duplicate, late, ancient (its "
+        "ledger is forgotten) and future.",
+        "outcome",
+    ),
+    "pm500_derived_total": _counter("Derived records, by kind.", "kind"),
+    "pm500_ledger_slots_total": _counter(
+        "Slots of the ledger's hours that are over: good, failed, missing.",
+        "group",
+        "outcome",
+    ),
     "pm500_events_total": _counter("Events, by kind.", "kind"),
 }
 

@@ -6,23 +6,28 @@ the whole.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from bytewax.inputs import FixedPartitionedSource
 
-from connectors.log.contract import Batch, Log, OffsetGone
+from connectors.log.contract import Batch, Log, LogError, OffsetGone
 from connectors.log.kafka.source import Consumers, KafkaSource
 from connectors.log.schemas import Schemas
 from connectors.log.source import LogSource
+from connectors.stop import STOP
 from dataflows.edge_log import hold_edge_log
 from dataflows.kafka import kafka_client, open_kafka, patiently, wait_for
+from transforms.codec.frame import FrameSchema
 
 if TYPE_CHECKING:
     from dataflows.runtime import FlowContext
 
-__all__ = ["Reading", "Start"]
+__all__ = ["Reading", "Start", "patient_schemas"]
+
+_LOOK_SECONDS = 0.2
 
 Part = tuple[str, int]
 Start = Callable[[Log, str, int], int]
@@ -96,3 +101,25 @@ class Reading:
             self._context.health.clear("kafka")
         else:
             self._context.health.hold("kafka", trouble)
+
+
+def patient_schemas(
+    context: FlowContext, schemas: Schemas
+) -> Callable[[bytes], FrameSchema]:
+    """Look a schema up, however long the log is away; LogError after a stop only."""
+
+    def schema_of(value: bytes) -> FrameSchema:
+        while True:
+            try:
+                found = schemas.frame_schema(value)
+            except LogError as error:
+                if STOP.requested:
+                    raise
+                context.health.hold("schemas", str(error))
+                context.health.progress(context.name)
+                time.sleep(_LOOK_SECONDS)
+            else:
+                context.health.clear("schemas")
+                return found
+
+    return schema_of

@@ -40,6 +40,7 @@ __all__ = [
     "FlowModule",
     "flows_of",
     "hold_name",
+    "parts_of",
     "refuse_site",
     "replica_or_exit",
     "run_flow",
@@ -58,11 +59,15 @@ _LAST_PORT = 65535
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowModule:
-    """Where a flow lives, its place among the ports, and which sites want it."""
+    """Where a flow lives, its place among the ports, and which sites want it.
+
+    ``single``: each process works on one partition of the log, with a state of its own.
+    """
 
     module: str
     port_offset: int
     configured: Callable[[Site], bool]
+    single: bool = False
 
 
 FLOWS: dict[str, FlowModule] = {
@@ -79,6 +84,12 @@ FLOWS: dict[str, FlowModule] = {
         port_offset=3,
         configured=lambda site: site.kafka is not None,
     ),
+    "derive": FlowModule(
+        module="dataflows.derive",
+        port_offset=4,
+        configured=lambda site: site.derive is not None,
+        single=True,
+    ),
     "archive": FlowModule(
         module="dataflows.archive",
         port_offset=2,
@@ -90,6 +101,17 @@ FLOWS: dict[str, FlowModule] = {
 def flows_of(site: Site, flows: Mapping[str, FlowModule] = FLOWS) -> tuple[str, ...]:
     """The flows that the site has configured."""
     return tuple(name for name, flow in flows.items() if flow.configured(site))
+
+
+def parts_of(name: str, site: Site, part: Replica) -> list[Replica]:
+    """The processes that do ``part`` of a flow's work: one, or one for each partition."""
+    if not FLOWS[name].single or site.kafka is None:
+        return [part]
+    count = site.kafka.partitions
+    if count == part.count or count == 1:
+        return [part]
+    everyone = [Replica(number=number + 1, count=count) for number in range(count)]
+    return part.own(everyone)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,15 +171,24 @@ def run_flow(name: str) -> int:
     configure_logs(name)
     from bytewax.run import cli_main
 
+    from dataflows.state import StateError
+    from sinks.derived import HeldAtStopError
+
     try:
-        flow = importlib.import_module(FLOWS[name].module).flow()
+        module = importlib.import_module(FLOWS[name].module)
+        flow = module.flow()
         _calm_collector()
-        cli_main(flow, epoch_interval=EPOCH)  # type: ignore[no-untyped-call]
+        # A flow with a state of its own says where it is kept.
+        own = module.engine() if hasattr(module, "engine") else {}
+        cli_main(flow, **{"epoch_interval": EPOCH} | own)  # type: ignore[no-untyped-call]
     except Exception as error:  # noqa: BLE001 - the edge of the process
-        structlog.get_logger().error("flow_failed", exc_info=error)
         cause = _cause(error)
+        if isinstance(cause, HeldAtStopError):
+            structlog.get_logger().warning("stopped_while_held", reason=str(cause))
+            return 0
+        structlog.get_logger().error("flow_failed", exc_info=error)
         _say(f"pm500 run {name}: {type(cause).__name__}: {cause}")
-        return 1
+        return CONFIGURATION if isinstance(cause, StateError) else 1
     structlog.get_logger().info("flow_stopped")
     return 0
 

@@ -17,10 +17,17 @@ import structlog
 from connectors.stop import STOP, install_stop_signals
 from dataflows.logs import configure_logs
 from dataflows.orphan import ENVIRONMENT
-from dataflows.runtime import CONFIGURATION, flows_of, hold_name, replica_or_exit
+from dataflows.replica import VARIABLE, Replica
+from dataflows.runtime import (
+    CONFIGURATION,
+    flows_of,
+    hold_name,
+    parts_of,
+    replica_or_exit,
+)
 from dataflows.site import Site, site_path
 
-__all__ = ["Supervisor", "pause_after", "supervise"]
+__all__ = ["Supervisor", "pause_after", "supervise", "supervise_parts"]
 
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 10.0
@@ -51,12 +58,37 @@ def supervise(site: Site, *, log_file: Path | None = None) -> int:
     several = "" if part.alone else str(part)
     configure_logs("run", site.observe.log_format, replica=several)
     hold_name(site, "run", part)
-    commands = {
-        name: [sys.executable, "-m", "dataflows", "run", name]
-        for name in flows_of(site)
-    }
-    environment = os.environ | {"PM500_SITE": str(site_path().absolute())}
-    supervisor = Supervisor(commands, environment=environment, log_file=log_file)
+    return _supervise(flows_of(site), site, part, log_file)
+
+
+def supervise_parts(name: str, site: Site, part: Replica) -> int:
+    """Run a flow that works on one partition as several processes; the exit code."""
+    install_stop_signals()
+    configure_logs(
+        name, site.observe.log_format, replica="" if part.alone else str(part)
+    )
+    return _supervise((name,), site, part, None)
+
+
+def _supervise(
+    names: Sequence[str], site: Site, part: Replica, log_file: Path | None
+) -> int:
+    children = [
+        (name if own == part else own.name(name), name, own)
+        for name in names
+        for own in parts_of(name, site, part)
+    ]
+    supervisor = Supervisor(
+        {
+            child: [sys.executable, "-m", "dataflows", "run", name]
+            for child, name, _ in children
+        },
+        environment=os.environ | {"PM500_SITE": str(site_path().absolute())},
+        own={
+            child: {VARIABLE: str(own)} for child, _, own in children if not own.alone
+        },
+        log_file=log_file,
+    )
     return supervisor.run(lambda: STOP.requested)
 
 
@@ -64,6 +96,7 @@ def supervise(site: Site, *, log_file: Path | None = None) -> int:
 class _Child:
     name: str
     command: Sequence[str]
+    environment: Mapping[str, str]
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     due: float = 0.0
@@ -82,10 +115,22 @@ class Supervisor:
         commands: Mapping[str, Sequence[str]],
         *,
         environment: Mapping[str, str],
+        own: Mapping[str, Mapping[str, str]] | None = None,
         log_file: Path | None = None,
     ) -> None:
-        self._children = [_Child(name=n, command=c) for n, c in commands.items()]
-        self._environment = {**environment, ENVIRONMENT: "1"}
+        """``own`` adds to the environment of single commands."""
+        self._children = [
+            _Child(
+                name=name,
+                command=command,
+                environment={
+                    **environment,
+                    **(own or {}).get(name, {}),
+                    ENVIRONMENT: "1",
+                },
+            )
+            for name, command in commands.items()
+        ]
         self._log_file = log_file
         self._log = structlog.get_logger()
 
@@ -119,7 +164,7 @@ class Supervisor:
     def _start(self, child: _Child, now: float) -> None:
         child.started = now
         try:
-            child.process = self._open(child.command)
+            child.process = self._open(child)
         except OSError as error:  # no process, no memory, no room for the log file
             self._ended(child, now, str(error))
         else:
@@ -127,23 +172,23 @@ class Supervisor:
                 "child_started", child=child.name, child_pid=child.process.pid
             )
 
-    def _open(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
+    def _open(self, child: _Child) -> subprocess.Popen[bytes]:
         # Standard input is the child's sign of our life (dataflows.orphan). In groups
         # of their own, Ctrl-C reaches the children through us alone.
         if self._log_file is None:
             return subprocess.Popen(  # noqa: S603 - our own command
-                command,
+                child.command,
                 stdin=subprocess.PIPE,
-                env=self._environment,
+                env=child.environment,
                 process_group=0,
             )
         with self._log_file.open("ab") as out:
             return subprocess.Popen(  # noqa: S603 - our own command
-                command,
+                child.command,
                 stdin=subprocess.PIPE,
                 stdout=out,
                 stderr=out,
-                env=self._environment,
+                env=child.environment,
                 process_group=0,
             )
 

@@ -13,7 +13,8 @@ from connectors.log.contract import FRAMES, Record
 from connectors.log.schemas import Schemas
 from transforms.codec.frame import FrameSchema
 from transforms.codec.framing import CodecError
-from transforms.codec.records import decode_record
+from transforms.codec.records import decode_record, is_record
+from transforms.codec.window import STATISTICS, WindowSchema
 from transforms.model.quality import Quality, Status
 
 __all__ = ["Line", "RecordLines", "frame_line", "instant"]
@@ -56,7 +57,7 @@ class RecordLines:
                 if self._group not in (None, schema.group):
                     return None
                 return frame_line(record, schema)
-            line = _record_line(record)
+            line = _record_line(record, self._schemas)
         except (CodecError, OverflowError) as error:
             return {"error": str(error), "offset": record.offset, "asset": record.key}
         wanted = self._group is None or line.get("group") == self._group
@@ -101,9 +102,46 @@ def _number(value: float | bool, avro_type: str) -> float | bool | None:
     return float(f"{value:.7g}") if avro_type == "float" else value
 
 
-def _record_line(record: Record) -> Line:
+def window_line(record: Record, schema: WindowSchema) -> Line:
+    """A window; CodecError where the bytes are none. What has no value is null."""
+    window = schema.decode(record.value)
+    words = (*(word.lower() for word in STATISTICS), "good")
+    labels = Counter(
+        _QUALITIES[code].label if code in _QUALITIES else f"code_{code}"
+        for code in window.quality
+    )
+    readings = {
+        name: {
+            word: _number(value, schema.value_type)
+            for word, value in zip(words, statistics, strict=True)
+        }
+        for name, statistics in zip(schema.frame.names, window.statistics, strict=True)
+    }
+    return {
+        "id": window.id,
+        "revision": window.revision,
+        "asset": window.asset,
+        "group": window.group,
+        "window_seconds": window.length_us / 1e6,
+        "start": instant(window.start_us),
+        "end": instant(window.end_us),
+        "due": window.due,
+        "good": window.good,
+        "quality": dict(labels),
+        "readings": readings,
+        "offset": record.offset,
+    }
+
+
+def _record_line(record: Record, schemas: Schemas) -> Line:
+    if not is_record(record.value):
+        schema = schemas.window_schema(record.value)
+        if schema is not None:
+            return window_line(record, schema)
     line = asdict(decode_record(record.value))
-    for name in ("time", "until", "hour"):
+    if isinstance(line.get("value"), float):
+        line["value"] = _number(line["value"], "double")
+    for name in ("time", "until", "hour", "start", "end"):
         if line.get(name) is not None:
             line[name] = instant(line[name])
     for name, value in line.items():

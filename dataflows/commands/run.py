@@ -13,6 +13,7 @@ import typer
 from connectors.stop import install_stop_signals
 from dataflows.commands.options import SiteOption, use_site
 from dataflows.orphan import follow_supervisor
+from dataflows.state import REBUILD
 
 __all__ = ["run"]
 
@@ -23,7 +24,8 @@ def run(
     name: Annotated[
         str | None,
         typer.Argument(
-            help="acquire, publish, forward or archive; all of them where absent."
+            help="acquire, publish, forward, derive or archive; all of them where "
+            "absent."
         ),
     ] = None,
     site: SiteOption = Path("site.toml"),
@@ -31,6 +33,12 @@ def run(
         Path | None,
         typer.Option(help="Where supervised flows write their logs; else here."),
     ] = None,
+    rebuild: Annotated[
+        bool,
+        typer.Option(
+            "--rebuild", help="With derive: make its state again from archive and log."
+        ),
+    ] = False,
 ) -> None:
     """Run one flow, or supervise all that the site has, until SIGTERM or Ctrl-C.
 
@@ -40,7 +48,13 @@ def run(
     follow_supervisor()
     install_stop_signals()
     use_site(site)
-    from dataflows.runtime import FLOWS, run_flow, site_or_exit
+    from dataflows.runtime import (
+        FLOWS,
+        parts_of,
+        replica_or_exit,
+        run_flow,
+        site_or_exit,
+    )
 
     if name is None:
         from dataflows.supervise import supervise
@@ -50,6 +64,16 @@ def run(
         raise typer.BadParameter(f"{name!r} is no flow; there are: {', '.join(FLOWS)}")
     if log_file is not None:
         raise typer.BadParameter("--log-file goes with supervised flows, without NAME")
+    if rebuild:
+        if name != "derive":
+            raise typer.BadParameter("--rebuild goes with derive")
+        os.environ[REBUILD] = "1"
+    if FLOWS[name].single:
+        found, part = site_or_exit(), replica_or_exit()
+        if parts_of(name, found, part) != [part]:
+            from dataflows.supervise import supervise_parts
+
+            _leave(supervise_parts(name, found, part))
     _leave(run_flow(name))
 
 

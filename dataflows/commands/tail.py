@@ -15,7 +15,15 @@ from typing import Annotated
 
 import typer
 
-from connectors.log.contract import DEAD, EVENTS, FRAMES, Log, OffsetGone, Record
+from connectors.log.contract import (
+    DEAD,
+    DERIVED,
+    EVENTS,
+    FRAMES,
+    Log,
+    OffsetGone,
+    Record,
+)
 from connectors.log.schemas import Schemas
 from dataflows.commands.open_log import LogName, open_log, site_of_command
 from dataflows.commands.options import SiteOption
@@ -31,11 +39,17 @@ class Topic(StrEnum):
     """What to print."""
 
     frames = "frames"
+    derived = "derived"
     events = "events"
     dead = "dead"
 
 
-_TOPICS = {Topic.frames: FRAMES, Topic.events: EVENTS, Topic.dead: DEAD}
+_TOPICS = {
+    Topic.frames: FRAMES,
+    Topic.derived: DERIVED,
+    Topic.events: EVENTS,
+    Topic.dead: DEAD,
+}
 
 
 def tail(

@@ -112,7 +112,8 @@ def site_toml(
     """The site of these meters; its data stands beside the file."""
     head = (
         f'[site]\nname = "{SITE}"\ndata = "data"\n',
-        f"[poll]\nbackoff_maximum_seconds = {_LONGEST_BACKOFF_SECONDS}\n",
+        f"[poll]\nbackoff_maximum_seconds = {_LONGEST_BACKOFF_SECONDS}\n"
+        "check_clock = false\n",
         f"[mqtt]\nhost = {json.dumps(mqtt.host)}\nport = {mqtt.port}\n",
         f"[archive]\nroll_seconds = {_ROLL_SECONDS}\n",
         "[observe]\nbase_port = 0\n",

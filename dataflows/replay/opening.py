@@ -21,7 +21,7 @@ from dataflows.replay.target import KafkaTarget, LogTarget, Target
 from dataflows.site import Site
 from transforms.codec.frame import FrameSchema, frame_schema
 
-__all__ = ["Source", "Wanted", "open_replay"]
+__all__ = ["Source", "Wanted", "archive_history", "open_replay"]
 
 
 class Source(StrEnum):
@@ -59,7 +59,10 @@ def open_replay(
     logs = _Logs(site, stack)
     target = _target(site, logs.reached, into, stopping)
     if wanted.source is Source.archive:
-        return _of_archive(site, logs, wanted, stopping), target
+        history = archive_history(
+            site, logs.reached, wanted, stopping=stopping, logs=logs.there
+        )
+        return history, target
     log = logs.kafka if wanted.source is Source.kafka else logs.edge
     history = LogHistory(
         log,
@@ -82,34 +85,40 @@ def _target(site: Site, log: Log, into: str, stopping: Callable[[], bool]) -> Ta
     return KafkaTarget(kafka_client(site), log, into, stopping=stopping)
 
 
-def _of_archive(
-    site: Site, logs: _Logs, wanted: Wanted, stopping: Callable[[], bool]
+def archive_history(
+    site: Site,
+    log: Log,
+    wanted: Wanted,
+    *,
+    stopping: Callable[[], bool],
+    logs: Iterable[Log] = (),
 ) -> History:
+    """History of the archive; its schemas go to ``log``. LogError, OSError."""
     # The other sources need no Parquet.
     from dataflows.replay.from_archive import ArchiveHistory
 
-    publish_schemas(logs.reached, ())  # of events and the like
+    publish_schemas(log, ())  # of events and the like
 
     def needs(schemas: Iterable[FrameSchema]) -> None:
-        publish_schemas(logs.reached, schemas)
+        publish_schemas(log, schemas)
 
     return ArchiveHistory(
         archive_store(site),
         wanted.topic,
         wanted.span,
         wanted.assets,
-        known=list(_known_schemas(logs)),
+        known=list(_known_schemas([*logs, log])),
         needs=needs,
         stopping=stopping,
     )
 
 
-def _known_schemas(logs: _Logs) -> Iterator[FrameSchema]:
+def _known_schemas(logs: Iterable[Log]) -> Iterator[FrameSchema]:
     """Of the shipped profiles, then of the logs: those are the ones in use."""
     for profile in map(load_profile, profile_names()):
         for group in profile.group:
             yield frame_schema(profile, group)
-    for log in logs.there:
+    for log in logs:
         for avro in Schemas(log).schemas().values():
             if (schema := FrameSchema.from_avro(avro)) is not None:
                 yield schema

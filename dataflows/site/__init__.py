@@ -11,7 +11,9 @@ from pydantic import ValidationError
 from dataflows.site.cross import cross_mistakes
 from dataflows.site.models import (
     S3,
+    AlertSettings,
     Archive,
+    Derive,
     Kafka,
     LogSettings,
     Meter,
@@ -25,7 +27,9 @@ from transforms.model.profile_check import mistakes_of
 
 __all__ = [
     "S3",
+    "AlertSettings",
     "Archive",
+    "Derive",
     "Kafka",
     "LogSettings",
     "Meter",

@@ -8,8 +8,11 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from connectors.profiles import load_profile, profile_names
-from dataflows.site.models import FLOW_PORTS
+from dataflows.site.models import FLOW_PORTS, AlertSettings
+from transforms.alerts.rule import mistakes
 from transforms.budget import plan
 from transforms.model.asset import Asset
 from transforms.model.profile import Profile
@@ -43,6 +46,7 @@ def cross_mistakes(raw: Mapping[str, Any], folder: Path) -> Iterator[str]:
         yield f"site.name: {name!r} must not hold '.'"
     yield from _resources(raw, folder)
     yield from _kafka(raw)
+    yield from _alerts(raw)
     seen: dict[object, str] = {}
     devices: dict[tuple[object, ...], str] = {}
     meters = raw.get("meter")
@@ -106,6 +110,21 @@ def _kafka(raw: Mapping[str, Any]) -> Iterator[str]:
             yield f"kafka.client.{name}: no secrets in this file: {_SECRETS[name]}"
         elif name in _OWN:
             yield f"kafka.client.{name}: pm500 sets it itself"
+
+
+def _alerts(raw: Mapping[str, Any]) -> Iterator[str]:
+    """Mistakes within and between alerts that are right in their types."""
+    tables = raw.get("alert")
+    rules = []
+    for index, table in enumerate(tables if isinstance(tables, list) else ()):
+        try:
+            rules.append((index, AlertSettings.model_validate(table).rule()))
+        except ValidationError:
+            continue  # the model says what is wrong with it
+    for mistake in mistakes([rule for _, rule in rules]):
+        name = mistake.partition(":")[0]
+        index = next((n for n, rule in rules if rule.name == name), 0)
+        yield f"alert[{index}]: {mistake}"
 
 
 def _meter(where: str, meter: Mapping[str, Any]) -> Iterator[str]:

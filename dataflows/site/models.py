@@ -11,12 +11,16 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from connectors.log.contract import FRAMES, TOPICS
+from transforms.alerts.rule import AlertKind, AlertRule, Severity
+from transforms.calendar import problem_with_length
 from transforms.model.asset import problem_with_part
 
 __all__ = [
     "FLOW_PORTS",
     "S3",
+    "AlertSettings",
     "Archive",
+    "Derive",
     "Kafka",
     "LogSettings",
     "Meter",
@@ -30,7 +34,7 @@ __all__ = [
 MeterProtocol = Literal["ethernet_ip", "modbus", "both"]
 Port = Annotated[int, Field(ge=0, le=65535)]
 MeterPort = Annotated[int, Field(ge=1, le=65535)]
-# Each flow takes one port, from `observe.base_port` on; two more flows may come.
+# Each flow takes one port, from `observe.base_port` on; one more flow may come.
 FLOW_PORTS = 6
 Positive = Annotated[float, Field(gt=0)]
 System = Literal["1P", "2P", "3P", "3P.1", "3P.2", "3P.n"]
@@ -88,6 +92,18 @@ def _frames_topic(text: str) -> str:
     return _prefix(text)
 
 
+def _window(seconds: int) -> int:
+    if problem := problem_with_length(seconds * 1_000_000):
+        raise ValueError(f"{seconds} s {problem}")
+    return seconds
+
+
+def _windows(lengths: tuple[int, ...]) -> tuple[int, ...]:
+    for seconds in lengths:
+        _window(seconds)
+    return tuple(sorted(set(lengths)))
+
+
 def _uuid(text: str) -> str:
     return str(UUID(text))
 
@@ -100,7 +116,8 @@ class SiteSection(_Model):
     )
     time_zone: Annotated[str, AfterValidator(_zone)] = Field(
         default="UTC",
-        description="IANA zone of the site's calendar; no flow uses it yet: all times are UTC.",
+        description="IANA zone of the site's calendar: its days, demand and billing "
+        "periods. Times in records are UTC.",
     )
     data: Path = Field(
         default=Path("data"),
@@ -143,6 +160,11 @@ class Poll(_Model):
         default=10.0,
         description="How long EtherNet/IP may be silent after our own Modbus window.",
     )
+    check_clock: bool = Field(
+        default=True,
+        description="Ask the kernel whether the clock is synchronized; derived values "
+        "are uncertain while it is not. It may not know, in a container for one.",
+    )
 
 
 class Meter(_Model):
@@ -174,15 +196,111 @@ class Meter(_Model):
     electrical_system: System | None = Field(
         default=None, description="Wiring; readings without meaning in it are marked."
     )
+    maximum_kw: Positive = Field(
+        default=10_000.0,
+        description="More than the circuit can ever carry: a counter that runs faster "
+        "is wrong.",
+    )
     feeder: str | None = Field(
-        default=None, description="Name of the feeder; no flow uses it yet."
+        default=None, description="Name of the feeder, told in alerts."
     )
     breaker: str | None = Field(
-        default=None, description="Name of the breaker; no flow uses it yet."
+        default=None, description="Name of the breaker, told in alerts."
     )
     uuid: Annotated[str, AfterValidator(_uuid)] | None = Field(
-        default=None, description="The asset's UUID; no flow uses it yet."
+        default=None, description="The asset's UUID; made from its name where absent."
     )
+
+
+class Derive(_Model):
+    """What is derived from frames: windows, demand, energy, ledger, alerts."""
+
+    windows_seconds: Annotated[tuple[int, ...], AfterValidator(_windows)] = Field(
+        default=(10, 60, 900, 3600, 86400),
+        description="Lengths of windows; each divides the day.",
+    )
+    lateness_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
+        default=2.0,
+        description="Frames may come so much out of order; windows are told that late.",
+    )
+    correction_seconds: Annotated[float, Field(ge=0, le=86400)] = Field(
+        default=60.0,
+        description="A frame that comes so much later still gives a revision of its "
+        "windows; the ledger is corrected for a week.",
+    )
+    demand_method: Literal["block", "sliding"] = Field(
+        default="block", description="Of demand, unless the meter says another."
+    )
+    demand_minutes: Literal[1, 5, 10, 15, 20, 30, 60] = Field(
+        default=15, description="Demand interval, unless the meter says another."
+    )
+    billing_day: Annotated[int, Field(ge=1, le=28)] = Field(
+        default=1, description="Day of the month on which a billing period begins."
+    )
+    energy_seconds: Annotated[int, AfterValidator(_window)] = Field(
+        default=900, description="Length of an energy interval; it divides the day."
+    )
+    frozen_seconds: Positive = Field(
+        default=120.0,
+        description="A live reading that is bit-equal for so long is frozen.",
+    )
+    wiring_seconds: Positive = Field(
+        default=600.0,
+        description="So long must phases look reversed or exchanged.",
+    )
+    snapshot_seconds: Annotated[float, Field(ge=1, le=600)] = Field(
+        default=10.0,
+        description="How often the state is kept; what came since is derived again "
+        "after a crash.",
+    )
+
+
+class AlertSettings(_Model):
+    """One alert: a condition of some assets, raised and cleared as events."""
+
+    name: Annotated[str, Field(min_length=1)] = Field(
+        description="Its name; no two alerts have the same."
+    )
+    kind: AlertKind = Field(description="What it is about.")
+    assets: str = Field(
+        default="*", description="Pattern on site/area/asset, such as plant/hall1/*."
+    )
+    quantity: str | None = Field(
+        default=None, description="The reading; all of them where absent, if it may be."
+    )
+    above: float | None = Field(
+        default=None, description="Raised above this, in the quantity's unit."
+    )
+    below: float | None = Field(default=None, description="Raised below this.")
+    hysteresis: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="Cleared so far back from the limit."
+    )
+    delay_seconds: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="The condition must hold so long."
+    )
+    clear_delay_seconds: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="The condition must be over so long."
+    )
+    severity: Severity = Field(default="warning", description="How bad it is.")
+    longer_than_seconds: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="For `gap`: gaps longer than this."
+    )
+
+    def rule(self) -> AlertRule:
+        """The same as the transforms know it."""
+        return AlertRule(
+            name=self.name,
+            kind=self.kind,
+            assets=self.assets,
+            quantity=self.quantity,
+            above=self.above,
+            below=self.below,
+            hysteresis=self.hysteresis,
+            delay_us=round(self.delay_seconds * 1e6),
+            clear_delay_us=round(self.clear_delay_seconds * 1e6),
+            severity=self.severity,
+            longer_than_us=round(self.longer_than_seconds * 1e6),
+        )
 
 
 class Mqtt(_Model):
@@ -287,8 +405,8 @@ class Observe(_Model):
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     base_port: Port = Field(
         default=9500,
-        description="acquire listens here, publish on the next, archive and forward "
-        "after it; 0 takes free ports.",
+        description="acquire listens here; publish, archive, forward and derive on the "
+        "next ones; 0 takes free ports.",
     )
     log_format: Literal["auto", "json", "console"] = Field(
         default="auto", description="auto: console on a terminal, JSON otherwise."
@@ -305,6 +423,8 @@ class Site(_Model):
     mqtt: Mqtt | None = None
     kafka: Kafka | None = None
     archive: Archive | None = Archive()
+    derive: Derive | None = Derive()
+    alert: tuple[AlertSettings, ...] = ()
     s3: S3 = S3()
     observe: Observe = Observe()
     folder: Path = Field(default=Path(), exclude=True)

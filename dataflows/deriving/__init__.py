@@ -1,0 +1,1 @@
+"""The flow derive in parts: its source, operator, state and rules."""
