@@ -50,7 +50,7 @@ def test_version_says_ours_and_the_engines() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["run", "nosuch"], "there are: acquire, publish, forward, archive"),
+        (["run", "nosuch"], "there are: acquire, publish, forward, derive, archive"),
         (["run", "acquire", "--log-file", "x"], "goes with supervised flows"),
     ],
 )

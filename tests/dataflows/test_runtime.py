@@ -258,8 +258,8 @@ def test_logs_that_nobody_reads_stop_no_flow(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("tail", "expected"),
     [
-        ("", ("acquire", "archive")),
-        ('[mqtt]\nhost = "broker"', ("acquire", "publish", "archive")),
+        ("", ("acquire", "derive", "archive")),
+        ('[mqtt]\nhost = "broker"', ("acquire", "publish", "derive", "archive")),
     ],
 )
 def test_the_site_says_which_flows_run(

@@ -168,7 +168,7 @@ def test_pm500_run_supervises_what_the_site_has(tmp_path: Path) -> None:
         supervisor.terminate()
         assert supervisor.wait(20) == 0
     stopped = {each["child"]: each["code"] for each in events(site, "child_stopped")}
-    assert stopped == {"acquire": 0, "archive": 0}
+    assert stopped == {"acquire": 0, "derive": 0, "archive": 0}
 
 
 @pytest.mark.integration
