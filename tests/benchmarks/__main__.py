@@ -13,6 +13,7 @@ from tests.benchmarks import (
     acquire,
     archive_size,
     codec,
+    derive,
     kafka_archive,
     log,
     mqtt,
@@ -28,6 +29,7 @@ BENCHMARKS: dict[str, Callable[[bool], Iterator[Result]]] = {
     "acquire": acquire.run,
     "mqtt": mqtt.run,
     "replicas": replicas.run,
+    "derive": derive.run,
 }
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 

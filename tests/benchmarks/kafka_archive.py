@@ -9,8 +9,6 @@ gets a tenth of the frames and an environment of its own under ``.benchmarks/``.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,14 +22,12 @@ from deltalake import DeltaTable
 
 from tests.benchmarks.kafka_topic import PARTITIONS, fill
 from tests.benchmarks.processor import cpu_seconds
+from tests.benchmarks.program import peer_seconds, seconds
 from tests.benchmarks.result import Result
 from tests.kafka_broker import KafkaBroker
 from tests.kit import Plant, until
 
 _ROLLS = 4
-_ROOT = Path(__file__).parents[2]
-_PEER = _ROOT / ".benchmarks" / "quix"
-_PEER_PACKAGES = ("quixstreams==3.28.1", "fastavro", "pyarrow", "deltalake==1.6.6")
 
 
 def run(fast: bool) -> Iterator[Result]:
@@ -45,9 +41,7 @@ def run(fast: bool) -> Iterator[Result]:
         fill(servers, frames)
         pairs, replicas = [], []
         for number in range(rounds):
-            raw = _seconds(
-                sys.executable, "-m", "tests.benchmarks.kafka_topic", servers, frames
-            )
+            raw = seconds("kafka_topic", servers, frames)
             ours = _archive(Path(folder) / f"site{number}", servers, frames)
             two = _archive(
                 Path(folder) / f"two{number}", servers, frames, ("1/2", "2/2")
@@ -78,9 +72,7 @@ def run(fast: bool) -> Iterator[Result]:
             + " µs",
         )
         some = frames // 10
-        python = _peer()
-        script = str(Path(__file__).parent / "peers" / "quix.py")
-        peer = some / _seconds(python, script, servers, some, Path(folder) / "quix")
+        peer = some / peer_seconds("quix.py", servers, some, Path(folder) / "quix")
         yield Result(
             what="the same",
             against="the same job in Quix Streams",
@@ -155,24 +147,3 @@ def _rows(table: Path) -> int:
         return 0
     files: Any = DeltaTable(table).get_add_actions(flatten=True)
     return sum(files["num_records"].to_pylist())
-
-
-def _peer() -> str:
-    """The Python of the environment with Quix Streams, made where it is missing."""
-    python = _PEER / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", str(_PEER)], check=True)
-        install = [str(python), "-m", "pip", "install", "--quiet", *_PEER_PACKAGES]
-        subprocess.run(install, check=True)
-    return str(python)
-
-
-def _seconds(*command: object) -> float:
-    done = subprocess.run(
-        list(map(str, command)),
-        cwd=_ROOT,
-        stdout=subprocess.PIPE,
-        check=True,
-        text=True,
-    )
-    return float(done.stdout.splitlines()[-1])
