@@ -93,7 +93,7 @@ def told_events() -> set[str]:
 def test_every_kind_of_event_is_told() -> None:
     made: set[str] = set()
     words: set[str] = set()
-    for room in ("connectors", "sinks", "dataflows"):
+    for room in ("transforms", "connectors", "sinks", "dataflows"):
         for path in ROOT.joinpath(room).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):
                 words |= strings(node)
@@ -107,6 +107,8 @@ def test_every_kind_of_event_is_told() -> None:
                     inner = chain.from_iterable(ast.walk(kind) for kind in kinds)
                     made = made.union(*map(strings, inner))
     told = told_events()
+    # The counter's kinds are a beginning and a word; docs/derived.md has each.
+    made -= {"counter_"}
     assert len(made) > 4
     assert made - told == set()
     assert told - words == set()

@@ -78,24 +78,23 @@ def statuses() -> Iterator[str]:
     )
 
 
-_RESERVED = "Reserved: no rule gives it yet."
 _QUALITY: Mapping[Quality, str] = {
     Quality.GOOD: "Nothing is wrong with it.",
     Quality.UNCERTAIN_NOT_COMMISSIONED: "Its place is only inferred, and no "
     "commissioning check is recorded for this device.",
     Quality.UNCERTAIN_INCONSISTENT: "S² ≥ P² + Q² does not hold in its frame, beyond the "
     "meter's accuracy: real, reactive and apparent power of that phase get it.",
-    Quality.UNCERTAIN_FROZEN: _RESERVED,
-    Quality.UNCERTAIN_SUBSTITUTED: _RESERVED,
-    Quality.UNCERTAIN_CLOCK: _RESERVED,
-    Quality.UNCERTAIN_WIRING: _RESERVED,
-    Quality.UNCERTAIN_INCOMPLETE: _RESERVED,
+    Quality.UNCERTAIN_FROZEN: "Derived: a live reading was bit-equal for too long.",
+    Quality.UNCERTAIN_SUBSTITUTED: "Derived: a part was distributed, not measured.",
+    Quality.UNCERTAIN_CLOCK: "Derived: the host's clock was not synchronized.",
+    Quality.UNCERTAIN_WIRING: "Derived: a phase looks reversed, or two exchanged.",
+    Quality.UNCERTAIN_INCOMPLETE: "Derived: a part of what was due is missing.",
     Quality.BAD_NO_VALUE: "The poll failed, or its request was not answered.",
     Quality.BAD_NOT_A_NUMBER: "NaN or infinity.",
     Quality.BAD_OVERLOAD: "A gauge over 1e9 on the wire: the display shows EEEE.",
     Quality.BAD_OUT_OF_RANGE: "Outside the quantity's range.",
     Quality.BAD_NOT_IN_SYSTEM: "It means nothing in the meter's electrical system.",
-    Quality.BAD_COUNTER: _RESERVED,
+    Quality.BAD_COUNTER: "Derived: a fault of the counter hides the energy.",
 }
 
 
