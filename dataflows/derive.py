@@ -97,6 +97,7 @@ def flow() -> Dataflow:
         reader=READER,
         start=_start(partition),
         on_gone=_skip(context, open_log),
+        on_trouble=_trouble(context),
     )
     sources: dict[str, FixedPartitionedSource[Any, Any]] = {
         "ticks": Ticks(),
@@ -180,6 +181,19 @@ def _skip(
         return gone.first
 
     return skip
+
+
+def _trouble(context: FlowContext) -> Callable[[str | None], None]:
+    """The log cannot be read: it is held, and tried again."""
+
+    def told(reason: str | None) -> None:
+        context.health.progress(READER)
+        if reason is None:
+            context.health.clear("log")
+        else:
+            context.health.hold("log", reason)
+
+    return told
 
 
 def _route(context: FlowContext) -> Callable[[Batch | None], list[tuple[str, Work]]]:

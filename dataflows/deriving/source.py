@@ -27,7 +27,9 @@ class DeriveSource(FixedPartitionedSource[Batch, Position]):
     """One partition of frames with all events, each before frames that come later.
 
     ``start(log)`` says where to begin without a snapshot. ``on_gone`` says where to go
-    on where retention was faster. Its name tells the partition: a state is of one.
+    on where retention was faster. ``on_trouble(reason)`` is told why the log cannot be
+    read now, and None when it can be again. Its name tells the partition: a state is of
+    one.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class DeriveSource(FixedPartitionedSource[Batch, Position]):
         reader: str,
         start: Callable[[Log], Position],
         on_gone: Callable[[OffsetGone], int],
+        on_trouble: Callable[[str | None], None],
         batch_size: int = 10_000,
         topic: str = FRAMES,
     ) -> None:
@@ -46,6 +49,7 @@ class DeriveSource(FixedPartitionedSource[Batch, Position]):
         self._reader = reader
         self._start = start
         self._on_gone = on_gone
+        self._on_trouble = on_trouble
         self._batch_size = batch_size
         self._topic = topic
 
@@ -65,7 +69,7 @@ class DeriveSource(FixedPartitionedSource[Batch, Position]):
             raise
         return _Partition(
             log, self._topic, self._partition, position, self._reader, self._on_gone,
-            self._batch_size,
+            self._on_trouble, self._batch_size,
         )  # fmt: skip
 
 
@@ -78,6 +82,7 @@ class _Partition(StatefulSourcePartition[Batch, Position]):
         position: Position,
         reader: str,
         on_gone: Callable[[OffsetGone], int],
+        on_trouble: Callable[[str | None], None],
         batch_size: int,
     ) -> None:
         self._log = log
@@ -87,7 +92,9 @@ class _Partition(StatefulSourcePartition[Batch, Position]):
         self._events = list(events)
         self._reader = reader
         self._on_gone = on_gone
+        self._on_trouble = on_trouble
         self._batch_size = batch_size
+        self._troubled = False
         self._more = True
         self._stopping = False
         self._kept: Position = position
@@ -97,9 +104,18 @@ class _Partition(StatefulSourcePartition[Batch, Position]):
         if self._stopping:
             raise StopIteration
         self._stopping = STOP.requested
-        frames = self._read(self._topic, self._partition, self._frames)
-        # Read later, handed on earlier: no event that came before the frames is missed.
-        events = self._read_events()
+        try:
+            frames = self._read(self._topic, self._partition, self._frames)
+            # Read later, handed on earlier: no event that came before them is missed.
+            events, places = self._read_events()
+        except LogError as trouble:
+            self._more, self._troubled = False, True
+            self._on_trouble(str(trouble))
+            return []
+        if self._troubled:
+            self._troubled = False
+            self._on_trouble(None)
+        self._events = places
         self._more = frames is not None and len(frames.offsets) == self._batch_size
         if frames is None:
             return events
@@ -118,19 +134,17 @@ class _Partition(StatefulSourcePartition[Batch, Position]):
     def close(self) -> None:
         self._log.close()
 
-    def _read_events(self) -> list[Batch]:
-        """All events that there are: settings count before the frames behind them."""
-        out = []
+    def _read_events(self) -> tuple[list[Batch], list[int]]:
+        """All events that there are, and where each partition goes on."""
+        out, places = [], [*self._events]
         partitions = self._log.partitions(EVENTS)
-        while len(self._events) < len(partitions):
-            self._events.append(self._log.bounds(EVENTS, len(self._events))[0])
+        while len(places) < len(partitions):
+            places.append(self._log.bounds(EVENTS, len(places))[0])
         for number in partitions:
-            while (
-                batch := self._read(EVENTS, number, self._events[number])
-            ) is not None:
-                self._events[number] = batch.next_offset
+            while (batch := self._read(EVENTS, number, places[number])) is not None:
+                places[number] = batch.next_offset
                 out.append(batch)
-        return out
+        return out, places
 
     def _read(self, topic: str, partition: int, offset: int) -> Batch | None:
         try:

@@ -10,7 +10,7 @@ from connectors.log.contract import FRAMES
 from connectors.log.embedded import EmbeddedLog
 from connectors.log.schemas import Schemas
 from transforms.codec.frame import FrameRecord
-from transforms.model.quality import Status
+from transforms.model.quality import Quality, Status
 
 __all__ = ["LoggedFrame", "logged_frames"]
 
@@ -27,6 +27,16 @@ class LoggedFrame(NamedTuple):
     def status(self) -> Status:
         """The outcome."""
         return Status(self.record.status)
+
+    @property
+    def readings(self) -> dict[str, float]:
+        """Readings that have a value."""
+        triples = zip(self.names, self.record.values, self.record.quality, strict=True)
+        return {
+            name: float(value)
+            for name, value, code in triples
+            if code < Quality.BAD_NO_VALUE
+        }
 
     @property
     def identity(self) -> tuple[str, str, int]:

@@ -162,7 +162,7 @@ class AssetMachine:
         if not self._alerts.rules:
             return []
         self._alerts_state, out = self._alerts.on_event(self._alerts_state, event)
-        return self._labelled(out)
+        return [*out]
 
     def statuses(self, start_us: int, period_us: int, statuses: Bytes) -> Records:
         """Slots of the watched group; EMPTY where no frame came."""
@@ -217,7 +217,7 @@ class AssetMachine:
                 self._alerts_state, told = self._alerts.on_values(
                     self._alerts_state, slots, columns
                 )
-                out += self._labelled(told)
+                out += told
         return out
 
     def minute(self, minute: DemandMinute) -> Records:
@@ -315,7 +315,7 @@ class AssetMachine:
                 self._alerts_state, events = self._alerts.on_energy(
                     self._alerts_state, record
                 )
-                out += self._labelled(events)
+                out += events
         return out
 
     def _demanded(self, told: Iterable[Demand | Event], at_us: int) -> Records:
@@ -326,11 +326,8 @@ class AssetMachine:
                 self._alerts_state, events = self._alerts.on_demand(
                     self._alerts_state, record, at_us
                 )
-                out += self._labelled(events)
+                out += events
         return out
-
-    def _labelled(self, events: Iterable[Event]) -> Records:
-        return [self._rules.enricher.labelled(event) for event in events]
 
     def _demand_settings(self) -> tuple[str, int]:
         """What the meter says, else the site."""

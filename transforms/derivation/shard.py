@@ -111,7 +111,7 @@ class Shard:
             self._clock(event)
             return out
         told = self._asset(event.asset).settings(event)
-        out.add(told)
+        self._tell(out, told)
         for record in told:
             if isinstance(record, Event):
                 self._split(record.asset, record.time)
@@ -155,7 +155,7 @@ class Shard:
         for layout, own, slots, _ in parts:
             self._frames(layout, own, slots, out)
         for machine in self._unsettled.values():
-            out.add(machine.settle())
+            self._tell(out, machine.settle())
         self._unsettled.clear()
         return out
 
@@ -167,7 +167,7 @@ class Shard:
             if bay.cells.newest_us[lane] != NOWHERE:
                 self._collect(bay, bay.finish(lane), out)
         for machine in self._assets.values():
-            out.add(machine.finish())
+            self._tell(out, machine.finish())
         return out
 
     # -- frames ----------------------------------------------------------------------
@@ -230,7 +230,8 @@ class Shard:
         """Frames of a time that was still to come: told, and left out of all else."""
         for place in np.flatnonzero(ahead).tolist():
             out.counts["future"] += 1
-            out.add(
+            self._tell(
+                out,
                 [
                     Event(
                         asset=keys[place],
@@ -241,7 +242,7 @@ class Shard:
                         text="the slot lies after the instant of its answer",
                         data={"received": str(int(received_us[place]))},
                     )
-                ]
+                ],
             )
 
     def _frames(
@@ -310,7 +311,7 @@ class Shard:
             sequence = old.sequences[old_lane]
             arrived = sequence.late(slot, int(slots.status[place]))
             out.counts[arrived.kind] += 1
-            out.add(arrived.out)
+            self._tell(out, arrived.out)
         return before
 
     def _move(
@@ -326,7 +327,7 @@ class Shard:
             left, held = old.finish(old_lane, slot), {}
         self._collect(old, left, out)
         if sequence.period_us != period_us:
-            out.add(sequence.change_period(period_us, slot))
+            self._tell(out, sequence.change_period(period_us, slot))
         # Where an asset comes back to a layout, it gets a lane of its own again.
         del old.lane_of[asset]
         lane = self._new_lane(bay, asset, sequence)
@@ -334,6 +335,11 @@ class Shard:
         self._collect(bay, bay.join(lane, held), out)
 
     # -- output ----------------------------------------------------------------------
+
+    def _tell(self, out: Derived, records: Iterable[AvroRecord]) -> None:
+        """Records to their topics; events say where in the plant they are."""
+        label = self._rules.enricher.labelled
+        out.add(label(each) if isinstance(each, Event) else each for each in records)
 
     def _collect(self, bay: Bay, came: BayOut, out: Derived) -> None:
         out.counts.update(came.counts)
@@ -349,9 +355,9 @@ class Shard:
             )  # fmt: skip
             out.derived += zip(assets, encoded, strict=True)
         for record in came.records:
-            out.add([record])
+            self._tell(out, [record])
             if isinstance(record, Event):
-                out.add(self._asset(record.asset).event(record))
+                self._tell(out, self._asset(record.asset).event(record))
             elif not record.revision:
                 _count_hour(record, out.counts)
         for lanes, rows, again in came.minutes:
@@ -369,7 +375,7 @@ class Shard:
             zip(lanes.tolist(), minutes, strict=True)
         ):
             machine = self._asset(bay.assets[lane])
-            out.add(machine.minute(minute))
+            self._tell(out, machine.minute(minute))
             if machine.measures and not again:
                 machine.power(bay.schema, rows[place])
                 self._unsettled[machine.asset] = machine
@@ -390,8 +396,11 @@ class Shard:
             machine = self._asset(bay.assets[lane])
             start = int(closed.rows["start"][place])
             if group == machine.watched:
-                out.add(machine.statuses(start, bay.period_us, closed.status[place]))
-            out.add(
+                self._tell(
+                    out, machine.statuses(start, bay.period_us, closed.status[place])
+                )
+            self._tell(
+                out,
                 machine.cell(
                     bay.schema,
                     start,
@@ -399,7 +408,7 @@ class Shard:
                     closed.status[place],
                     closed.quality[place],
                     closed.values[place],
-                )
+                ),
             )
             if machine.measures:
                 self._unsettled[machine.asset] = machine
