@@ -99,14 +99,21 @@ def frames_of(assets: int, count: int) -> Frames:
 
 
 def _rules(names: list[str]) -> DeriveRules:
-    """Everything that derive does with the defaults of a site, and three alerts."""
+    """Everything that derive does by default, windows of 10 s too, and three alerts."""
     meters = [
         {"asset": name, "host": "127.0.0.1", "groups": {"realtime": 1.0}}
         for name in names
     ]
     section = {"name": "plant", "time_zone": "Europe/Berlin"}
+    windows = {"windows_seconds": (10, 60, 900, 3600, 86400)}
     site = Site.model_validate(
-        {"site": section, "meter": meters, "alert": _ALERTS, "folder": Path()}
+        {
+            "site": section,
+            "meter": meters,
+            "derive": windows,
+            "alert": _ALERTS,
+            "folder": Path(),
+        }
     )
     return derive_rules(site)
 

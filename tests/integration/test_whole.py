@@ -107,6 +107,7 @@ def test_every_poll_is_accounted_for_from_the_meter_to_the_archive(
             "mqtt": {"host": "127.0.0.1", "port": broker.port},
             "archive": {"roll_seconds": 15},
             "poll": {"backoff_maximum_seconds": 2.0},
+            "derive": {"windows_seconds": [10, 60, 900]},
         }
         plant = Plant(tmp_path / "plant", site, sections)
         try:

@@ -13,6 +13,9 @@ from transforms.codec.records import Energy, LedgerHour
 from transforms.energy.counter import CounterRules, step_wh
 from transforms.ledger import Hour, status_label
 
+# The day is made and derived once.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("day")]
+
 DAY_US = 86_400_000_000
 START_US = 1_795_046_400_000_000  # 2026-11-19, 00:00 UTC
 # Two meters as fast as meters are polled, the others slower: the slots are the same.

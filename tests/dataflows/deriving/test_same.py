@@ -31,6 +31,8 @@ from tests.derived import (
 from tests.generated import KINDS, Day, every_trouble, meters_of, shuffled_within
 from transforms.derivation.shard import SHARDS, shard_of
 
+pytestmark = pytest.mark.xdist_group("same")
+
 HOUR_US = 3_600_000_000
 START_US = 1_795_046_400_000_000 + 7 * HOUR_US
 PERIODS = {"realtime": 1.0, "energy": 10.0, "status": 10.0}
