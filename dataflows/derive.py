@@ -82,13 +82,15 @@ def flow() -> Dataflow:
     def history() -> States:
         log, writer = open_log(), open_writer()
         try:
-            return rebuilt(context.site, log, partition, rules, writer)
+            return rebuilt(
+                context.site, log, partition, rules, writer, _trouble(context)
+            )
         finally:
             writer.close()
             log.close()
 
-    if os.environ.pop(REBUILD, ""):
-        make_again(folder, identity, history)
+    if wish := os.environ.get(REBUILD):
+        make_again(folder, identity, wish, history)
     recovery = open_recovery(folder, identity)
     _run_with(recovery, settings)
     frames = DeriveSource(

@@ -99,6 +99,11 @@ class OverTime:
         self._odd_since = np.concatenate((self._odd_since, np.full(phases, -1)))
         self._odd = np.concatenate((self._odd, np.zeros(phases, np.bool_)))
 
+    def reset(self, lane: int) -> None:
+        """As if nothing had ever come of a lane."""
+        self._since[lane], self._value[lane], self._frozen[lane] = -1, np.nan, False
+        self._odd_since[lane], self._odd[lane] = -1, False
+
     def judge(self, lanes: Longs, rows: Rows, assets: Sequence[str]) -> list[Event]:
         """Downgrade codes of closed cells, by lane and then by time; events of changes."""
         if self._is_quiet(lanes, rows):

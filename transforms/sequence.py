@@ -229,10 +229,14 @@ class Sequence:
         return [self._gap_event("failed", start, end, count, 0, data)]
 
     def _missing(self, start: int, end: int) -> Out:
-        """Slots in ``[start, end)`` that no frame came of; ``end`` may be off the grid."""
+        """Slots in ``[start, end)`` that no frame came of; ``end`` may be off the grid.
+
+        Of a hole of more than a week, as of a host that began in 1970, the hours before
+        its last week are not told: the gap says how many slots it has.
+        """
         count = -(-(end - start) // self.period_us)
         last = start + count * self.period_us
-        at = start
+        at = max(start, last - KEPT_US // self.period_us * self.period_us)
         while at < last:
             hour = at // HOUR_US * HOUR_US
             slots = -(-(min(last, hour + HOUR_US) - at) // self.period_us)

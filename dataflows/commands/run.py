@@ -67,7 +67,7 @@ def run(
     if rebuild:
         if name != "derive":
             raise typer.BadParameter("--rebuild goes with derive")
-        os.environ[REBUILD] = "1"
+        os.environ[REBUILD] = str(time.time_ns())
     if FLOWS[name].single:
         found, part = site_or_exit(), replica_or_exit()
         if parts_of(name, found, part) != [part]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import structlog
@@ -11,6 +12,7 @@ from connectors.log.contract import EVENTS, FRAMES, Batch, Log, LogError
 from connectors.log.schemas import Schemas
 from connectors.stop import STOP
 from dataflows.deriving.loop import Loop
+from dataflows.deriving.operator import Told
 from dataflows.deriving.seed import States
 from dataflows.deriving.writer import LogWriter
 from dataflows.replay.opening import Source, Wanted, archive_history
@@ -23,7 +25,8 @@ __all__ = ["rebuilt"]
 
 _HEAD = 10_000
 # Frames of the log's beginning stand in the archive too, and are taken from the log.
-_OVERLAP_US = 600_000_000
+_APPEND_US = 5_000_000
+_RETRY_SECONDS = 0.5
 
 
 def rebuilt(
@@ -32,16 +35,17 @@ def rebuilt(
     partition: int,
     rules: DeriveRules,
     writer: LogWriter,
+    alive: Callable[[str | None], None],
 ) -> States:
     """States of the shards as they were when the log begins, from the archive's frames.
 
-    What is derived on the way is told again, in the same words. None where the site has
-    no archive, or it has nothing older. LogError, OSError.
+    What is derived on the way is told again, in the same words. ``alive(trouble)`` is
+    called meanwhile. None where the site has no archive, or it has nothing older.
+    LogError, OSError.
     """
     if site.archive is None:
         return {}
-    head = _head(log, partition)
-    until_us = max((slot for slot, _, _ in head), default=None)
+    head, until_us = _head(log, partition)
     known = {(key, value) for _, key, value in head}
     own = None if site.kafka is None else _keys(log, partition)
     loop = Loop(rules, Schemas(log).frame_schema)
@@ -65,7 +69,9 @@ def rebuilt(
             )
             offset += len(wanted)
             frames += len(wanted) if topic == FRAMES else 0
-            writer.write(loop.take(batch))
+            # What is no frame was told when it came; its offset is not known here.
+            told: list[Told] = [(derived, []) for derived, _ in loop.take(batch)]
+            _written(writer, told, alive)
     structlog.get_logger().info("state_rebuilt", partition=partition, frames=frames)
     return loop.states()
 
@@ -82,22 +88,40 @@ def _blocks(
         yield list(block.keys), list(block.values)
 
 
-def _head(log: Log, partition: int) -> list[tuple[int, str, bytes]]:
-    """Slot, key and bytes of the log's first frames, as far as the archive overlaps."""
+def _head(log: Log, partition: int) -> tuple[list[tuple[int, str, bytes]], int | None]:
+    """Slot, key and bytes of the log's first frames, and up to where the archive counts.
+
+    The archive's frames are those that were there when the log's first one was appended.
+    """
     offset, _ = log.bounds(FRAMES, partition)
-    found: list[tuple[int, str, bytes]] = []
-    first_us: int | None = None
-    while records := log.read(FRAMES, partition, offset, _HEAD):
-        slots = slots_of([record.value for record in records]).tolist()
-        for slot, record in zip(slots, records, strict=True):
-            if slot == NO_SLOT:
-                continue
-            first_us = slot if first_us is None else min(first_us, slot)
-            if slot > first_us + _OVERLAP_US:
-                return found
-            found.append((slot, record.key, record.value))
-        offset = records[-1].offset + 1
-    return found
+    records = log.read(FRAMES, partition, offset, _HEAD)
+    slots = slots_of([record.value for record in records]).tolist()
+    found = [
+        (slot, record.key, record.value)
+        for slot, record in zip(slots, records, strict=True)
+        if slot != NO_SLOT
+    ]
+    if not found:
+        return [], None
+    newest = max(slot for slot, _, _ in found)
+    return found, min(newest, records[0].time_us + _APPEND_US)
+
+
+def _written(
+    writer: LogWriter, told: list[Told], alive: Callable[[str | None], None]
+) -> None:
+    """Write, however long the log refuses."""
+    while True:
+        try:
+            writer.write(told)
+        except OSError as refused:
+            alive(str(refused))
+            if STOP.requested:
+                raise SystemExit(0) from refused
+            time.sleep(_RETRY_SECONDS)
+        else:
+            alive(None)
+            return
 
 
 def _keys(log: Log, partition: int) -> set[str]:

@@ -38,7 +38,7 @@ def open_recovery(folder: Path, log_id: str) -> RecoveryConfig:
             f"{folder}: a state of version {found.get('version')} is not known; "
             "`pm500 run derive --rebuild` makes it again"
         )
-    if found != note:
+    if found is None or found.get("log") != log_id:
         if found is not None:
             structlog.get_logger().warning(
                 "state_of_another_log", folder=str(folder), log=found.get("log")
@@ -47,12 +47,17 @@ def open_recovery(folder: Path, log_id: str) -> RecoveryConfig:
     return RecoveryConfig(str(folder))  # type: ignore[no-untyped-call]
 
 
-def make_again(folder: Path, log_id: str, history: Callable[[], States]) -> None:
+def make_again(
+    folder: Path, log_id: str, wish: str, history: Callable[[], States]
+) -> None:
     """A new store that begins with what ``history`` gives; the old one stays until then.
 
-    Whatever ``history`` raises; OSError.
+    Once for each ``wish``: a process that is started again has it still. Whatever
+    ``history`` raises; OSError.
     """
-    _make(folder, _note(log_id), history())
+    found = _note_in(folder)
+    if found is None or found.get("wish") != wish:
+        _make(folder, {**_note(log_id), "wish": wish}, history())
 
 
 def _note(log_id: str) -> dict[str, object]:

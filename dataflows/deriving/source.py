@@ -20,6 +20,7 @@ __all__ = ["DeriveSource", "Position"]
 Position = tuple[int, tuple[int, ...]]
 
 # Derived values may wait a little: larger batches cost less for each frame.
+_MOST_BATCHES = 20
 _IDLE = timedelta(milliseconds=200)
 
 
@@ -116,6 +117,10 @@ class _Partition(StatefulSourcePartition[Batch, Position]):
             self._troubled = False
             self._on_trouble(None)
         self._events = places
+        if len(events) >= _MOST_BATCHES:
+            # So many at once, and more may follow: frames have to wait for them.
+            self._more = True
+            return events
         self._more = frames is not None and len(frames.offsets) == self._batch_size
         if frames is None:
             return events
@@ -126,6 +131,8 @@ class _Partition(StatefulSourcePartition[Batch, Position]):
         return None if self._more else datetime.now(UTC) + _IDLE
 
     def snapshot(self) -> Position:
+        # What the state counts must not be taken from the log by a power cut.
+        self._log.sync()
         # The one before is in the engine's store by now, this one not yet.
         self._store(self._kept)
         self._kept = self._frames, tuple(self._events)
@@ -136,12 +143,16 @@ class _Partition(StatefulSourcePartition[Batch, Position]):
 
     def _read_events(self) -> tuple[list[Batch], list[int]]:
         """All events that there are, and where each partition goes on."""
-        out, places = [], [*self._events]
+        out: list[Batch] = []
+        places = [*self._events]
         partitions = self._log.partitions(EVENTS)
         while len(places) < len(partitions):
             places.append(self._log.bounds(EVENTS, len(places))[0])
         for number in partitions:
-            while (batch := self._read(EVENTS, number, places[number])) is not None:
+            while len(out) < _MOST_BATCHES:
+                batch = self._read(EVENTS, number, places[number])
+                if batch is None:
+                    break
                 places[number] = batch.next_offset
                 out.append(batch)
         return out, places

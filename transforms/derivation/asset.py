@@ -102,6 +102,11 @@ class AssetMachine:
             self._wants[schema] = bool(set(schema.names) & set(self._counters))
         return self._wants[schema]
 
+    def expects(self, schema: FrameSchema, period_us: int) -> None:
+        """Frames of this period will come."""
+        if self.counts(schema):
+            self._merge.expect(period_us)
+
     def _heeds(self, schema: FrameSchema) -> bool:
         return bool(set(schema.names) & self._alerts.quantities)
 
@@ -132,11 +137,6 @@ class AssetMachine:
             self._settings, event.time, event.data
         )
         method, interval_us = self._demand_settings()
-        if self._demand == demand_machine.START and not self._to_demand and not change:
-            # Nothing was counted yet, so there is no series to split.
-            self._demand_rules = self._demand_rules._replace(
-                method=method, interval_us=interval_us
-            )
         own = self._demand_rules
         last = (
             self._to_demand[-1][1:]
@@ -201,7 +201,7 @@ class AssetMachine:
             numbers = values[seen][:, columns_of].tolist()
             for slot, row, valid in zip(slots.tolist(), numbers, known, strict=True):
                 counted = tuple(
-                    (name, round(number * 1000) if good else None)
+                    (name, _wh(number) if good else None)
                     for name, number, good in zip(names, row, valid, strict=True)
                 )
                 self._merge.read(slot, period_us, counted)
@@ -289,7 +289,9 @@ class AssetMachine:
                             out += self._metered(told)
                 continue
             for name, wh in item.counted:
-                out += self._count(name, item.time_us, wh, item.period_us)
+                # What was held may be of a counter that the site has no more.
+                if name in self._counters:
+                    out += self._count(name, item.time_us, wh, item.period_us)
         return out
 
     def _count(self, name: str, slot: int, wh: int | None, period_us: int) -> Records:
@@ -398,10 +400,18 @@ class AssetMachine:
                 machine._energy[name] = intervals.from_snapshot(own)
         machine._alerts_state = machine._alerts.from_snapshot(alerts)
         machine._to_demand = [tuple(each) for each in to_demand]
+        if not to_demand and machine._demand_settings() != (method, interval_us):
+            # The site says another than it did: from the next minute on.
+            machine._to_demand.append((0, *machine._demand_settings()))
         machine._to_energy = [tuple(each) for each in to_energy]
         machine._merge.restore(merge)
         machine._heard = tuple(heard)
         return machine
+
+
+def _wh(kwh: float) -> int | None:
+    """Whole watt-hours; None where a foreign hand wrote what is no number."""
+    return round(kwh * 1000) if math.isfinite(kwh * 1000) else None
 
 
 def _partial(quantity: str) -> str:

@@ -13,8 +13,10 @@ from transforms.energy.intervals import PowerMinute
 
 __all__ = ["PowerItem", "PowerMerge", "ReadItem"]
 
-# One lane waits for the other no longer than this, as the slots tell.
+# One lane waits for the other no longer than this, as the slots tell, and the time in
+# which the counters' cells close.
 _WAIT_US = 300_000_000
+_PERIODS = 3
 
 
 class PowerItem(NamedTuple):
@@ -42,6 +44,11 @@ class PowerMerge:
         self._minutes: deque[PowerItem] = deque()
         self._reads: deque[ReadItem] = deque()
         self._power_us = self._read_us = -1
+        self._wait_us = _WAIT_US
+
+    def expect(self, period_us: int) -> None:
+        """Counters come with this period: so much later may they be."""
+        self._wait_us = max(self._wait_us, _WAIT_US + _PERIODS * period_us)
 
     def power(self, end_us: int, minutes: tuple[tuple[str, PowerMinute], ...]) -> None:
         """Take a minute."""
@@ -61,7 +68,7 @@ class PowerMerge:
             return self._until(1 << 62)
         ahead = max(self._power_us, self._read_us)
         both = min(self._power_us, self._read_us)
-        return self._until(max(both, ahead - _WAIT_US))
+        return self._until(max(both, ahead - self._wait_us))
 
     def rest(self) -> list[PowerItem | ReadItem]:
         """All that is held, in order: nothing more comes."""
@@ -84,7 +91,9 @@ class PowerMerge:
             for time, own in self._minutes
         )
         reads = tuple(tuple(read) for read in self._reads)
-        return self.VERSION, minutes, reads, self._power_us, self._read_us
+        return (
+            self.VERSION, minutes, reads, self._power_us, self._read_us, self._wait_us,
+        )  # fmt: skip
 
     def restore(self, snapshot: tuple[Any, ...]) -> None:
         """Be as when the snapshot was taken; ValueError for an unknown version."""
@@ -92,7 +101,7 @@ class PowerMerge:
             raise ValueError(
                 f"a snapshot of power of version {snapshot[0]} is not known"
             )
-        _, minutes, reads, self._power_us, self._read_us = snapshot
+        _, minutes, reads, self._power_us, self._read_us, self._wait_us = snapshot
         self._minutes = deque(
             PowerItem(time, tuple((name, PowerMinute(*own)) for name, own in parts))
             for time, parts in minutes

@@ -22,11 +22,12 @@ from transforms.codec.frame import Column, FrameSchema
 from transforms.codec.framing import HEADER_BYTES, CodecError
 from transforms.codec.keys import Keys
 from transforms.codec.record import AvroRecord
-from transforms.codec.records import Event, LedgerHour
+from transforms.codec.records import Event, LedgerHour, decode_record
 from transforms.codec.sift import Sifter
 from transforms.codec.window import WindowSchema
 from transforms.derivation.asset import AssetMachine, demand_minutes
 from transforms.derivation.rules import DeriveRules
+from transforms.model.quality import Quality
 from transforms.sequence import Sequence as SlotSequence
 from transforms.windows.bay import Bay, BayOut
 from transforms.windows.cells import NOWHERE, Closed, Slots
@@ -42,7 +43,7 @@ Longs = npt.NDArray[np.int64]
 Layout = tuple[FrameSchema, int]
 SchemaOf = Callable[[bytes], FrameSchema]
 # So many times in which the clock was off are known at most.
-_CLOCKS = 100
+_CLOCKS = 1000
 _SPLITS = 16
 # Frames of one layout, and where they stood in the batch.
 Part = tuple[Layout, Sequence[str], Slots, Sequence[int]]
@@ -100,6 +101,7 @@ class Shard:
         self._unsettled: dict[str, AssetMachine] = {}
         # For lanes that are still to come: settings are read before frames.
         self._splits: dict[str, list[int]] = {}
+        self._parked: dict[str, list[Event]] = {}
         self._clock_off: dict[int, int | None] = {}
 
     # -- input -----------------------------------------------------------------------
@@ -110,12 +112,20 @@ class Shard:
         if not event.asset:
             self._clock(event)
             return out
+        if event.asset in self._assets:
+            self._set(event, out)
+        else:
+            # Until a frame comes of it: it may be another partition's.
+            own = self._parked.get(event.asset, ())
+            self._parked[event.asset] = [*own, event][-_SPLITS:]
+        return out
+
+    def _set(self, event: Event, out: Derived) -> None:
         told = self._asset(event.asset).settings(event)
         self._tell(out, told)
         for record in told:
             if isinstance(record, Event):
                 self._split(record.asset, record.time)
-        return out
 
     def _split(self, asset: str, at_us: int) -> None:
         """Windows that hold the instant are of two kinds of values."""
@@ -126,8 +136,8 @@ class Shard:
 
     def _clock(self, event: Event) -> None:
         """The clock was off from an event on, until its next revision or any later word."""
-        known = {
-            start: event.time if until is None and start < event.time else until
+        known: dict[int, int | None] = {
+            start: max(start, event.time) if until is None else until
             for start, until in self._clock_off.items()
         }
         if event.kind == "clock_unsynchronized":
@@ -260,6 +270,9 @@ class Shard:
             slots = Slots(lanes[coded.codes], *slots[1:]).take(rest)
         else:
             slots = Slots(lanes[coded.codes], *slots[1:])
+        for asset in coded.texts if self._parked else ():
+            for event in self._parked.pop(asset, ()):
+                self._set(event, out)
         out.counts["frames"] += len(slots.lane)
         if len(slots.lane):
             self._collect(bay, bay.take(slots), out)
@@ -308,11 +321,28 @@ class Shard:
                 self._move(layout, asset, old, old_lane, slot, out)
                 continue
             before.append(place)
-            sequence = old.sequences[old_lane]
-            arrived = sequence.late(slot, int(slots.status[place]))
-            out.counts[arrived.kind] += 1
-            self._tell(out, arrived.out)
+            self._count_there(old, old_lane, slot, int(slots.status[place]), out)
         return before
+
+    def _count_there(
+        self, bay: Bay, lane: int, slot: int, status: int, out: Derived
+    ) -> None:
+        """The slot of a frame of another layout counts; its values have no window."""
+        on_grid = slot % bay.period_us == 0
+        if on_grid and slot >= int(bay.cells.closed_us[lane]):
+            count = len(bay.schema.names)
+            alone = Slots(
+                np.array([lane]),
+                np.array([slot]),
+                np.array([status], np.uint8),
+                np.full((1, count), Quality.BAD_NO_VALUE, np.uint8),
+                np.zeros((1, count)),
+            )
+            self._collect(bay, bay.take(alone), out)
+            return
+        arrived = bay.sequences[lane].late(slot, status)
+        out.counts[arrived.kind] += 1
+        self._tell(out, arrived.out)
 
     def _move(
         self, layout: Layout, asset: str, old: Bay, old_lane: int, slot: int,
@@ -328,8 +358,7 @@ class Shard:
         self._collect(old, left, out)
         if sequence.period_us != period_us:
             self._tell(out, sequence.change_period(period_us, slot))
-        # Where an asset comes back to a layout, it gets a lane of its own again.
-        del old.lane_of[asset]
+        old.give_up(old_lane)
         lane = self._new_lane(bay, asset, sequence)
         self._lanes[asset, schema.group] = layout, lane
         self._collect(bay, bay.join(lane, held), out)
@@ -357,7 +386,12 @@ class Shard:
         for record in came.records:
             self._tell(out, [record])
             if isinstance(record, Event):
-                self._tell(out, self._asset(record.asset).event(record))
+                machine = self._asset(record.asset)
+                self._tell(out, machine.event(record))
+                lane = bay.lane_of.get(record.asset)
+                if lane is not None:
+                    # An alert may wait for time now, which only slots bring.
+                    bay.attention[lane] |= machine.attends(bay.schema)
             elif not record.revision:
                 _count_hour(record, out.counts)
         for lanes, rows, again in came.minutes:
@@ -420,6 +454,7 @@ class Shard:
         bay.attention[lane] = machine.attends(bay.schema)
         bay.watched_by_some |= machine.watched == bay.schema.group
         bay.limit(lane, *machine.limits(bay.schema))
+        machine.expects(bay.schema, bay.period_us)
         if asset in self._splits:
             bay.splits[lane] = list(self._splits[asset])
         return lane
@@ -445,7 +480,8 @@ class Shard:
         assets = tuple(each.to_snapshot() for each in self._assets.values())
         splits = tuple((asset, tuple(own)) for asset, own in self._splits.items())
         clock_off = tuple(self._clock_off.items())
-        return (self.VERSION, bays, lanes, assets, clock_off, splits)
+        parked = tuple(event.encode() for own in self._parked.values() for event in own)
+        return (self.VERSION, bays, lanes, assets, clock_off, splits, parked)
 
     @classmethod
     def from_snapshot(
@@ -455,9 +491,13 @@ class Shard:
         if snapshot[0] != cls.VERSION:
             raise ValueError(f"a snapshot of version {snapshot[0]} is not known")
         shard = cls(rules, schema_of)
-        _, bays, lanes, assets, clock_off, splits = snapshot
+        _, bays, lanes, assets, clock_off, splits, parked = snapshot
         shard._clock_off = dict(clock_off)
         shard._splits = {asset: list(own) for asset, own in splits}
+        for value in parked:
+            event = decode_record(value)
+            assert isinstance(event, Event)
+            shard._parked.setdefault(event.asset, []).append(event)
         layouts: list[Layout] = []
         for plain, period_us, own in bays:
             layouts.append((_schema(plain), period_us))
@@ -477,9 +517,16 @@ class Shard:
 
 
 def _slots(columns: FrameColumns) -> Slots:
-    """Frames without their lanes, which are not known yet."""
+    """Frames without their lanes, which are not known yet.
+
+    What is no number has no value, whatever quality a foreign hand gave it.
+    """
     matrix = np.array(list(columns.readings.values())).T
-    return Slots(columns.seq, columns.slot_us, columns.status, columns.quality, matrix)
+    quality = columns.quality
+    odd = ~np.isfinite(matrix) & (quality < Quality.BAD_NO_VALUE)
+    if odd.any():
+        quality = np.where(odd, np.uint8(Quality.BAD_NOT_A_NUMBER), quality)
+    return Slots(columns.seq, columns.slot_us, columns.status, quality, matrix)
 
 
 def _by_header(

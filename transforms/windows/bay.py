@@ -31,7 +31,9 @@ Longs = npt.NDArray[np.int64]
 MINUTE_US = 60_000_000
 # What is looked at as a whole, and what demand and energy are made of.
 _OWN_LENGTHS_US = (10_000_000, MINUTE_US)
-_EVEN_US = 900_000_000  # every zone in use is off UTC by a multiple of 15 minutes
+# All zones in use keep to the bounds of such cells.
+_LONGEST_CELL_US = MINUTE_US
+_MOST_SLOTS = 1200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,14 +83,14 @@ def ladder(
 
     Each stands with the length that it is built from: the longest shorter one that
     divides it, 0 for the cells themselves. The cell is what all lengths are multiples
-    of; where the zones of the earth do not keep to its bounds it is the period.
+    of; where that is long, or holds very many slots, it is the period.
 
     >>> ladder([60_000_000, 900_000_000], 10_000_000)
     (60000000, [(60000000, 0), (900000000, 60000000)])
     """
     fitting = [each for each in sorted(set(lengths_us)) if each % period_us == 0]
     cell = gcd(*fitting)
-    if not cell or _EVEN_US % cell:
+    if not 0 < cell <= _LONGEST_CELL_US or cell // period_us > _MOST_SLOTS:
         cell = period_us
     return cell, _ladder(fitting)
 
@@ -123,6 +125,8 @@ class Bay:
         self.assets: list[str] = []
         self.sequences: list[SlotSequence] = []
         self.lane_of: dict[str, int] = {}
+        # Lanes that went on elsewhere, for others to come.
+        self.free: list[int] = []
         # Lanes whose cells somebody looks at, whatever they are; the shard says which.
         self.attention = np.empty(0, np.bool_)
         self.watched_by_some = False
@@ -167,9 +171,14 @@ class Bay:
 
     def lane(self, asset: str, sequence: SlotSequence) -> int:
         """A new lane; its sequence may have a past."""
-        lane = len(self.assets)
-        self.assets.append(asset)
-        self.sequences.append(sequence)
+        if self.free:
+            lane = self.free.pop()
+            self._reset(lane)
+            self.assets[lane], self.sequences[lane] = asset, sequence
+        else:
+            lane = len(self.assets)
+            self.assets.append(asset)
+            self.sequences.append(sequence)
         self.lane_of[asset] = lane
         if lane >= len(self.cells):
             self._grow(max(16, 2 * lane))
@@ -177,6 +186,26 @@ class Bay:
             since = sequence.next_us // self.cells.cell_us * self.cells.cell_us
             self._since_us[lane] = self.cells.closed_us[lane] = since
         return lane
+
+    def give_up(self, lane: int) -> None:
+        """The lane goes on elsewhere, and all that it had was taken out."""
+        asset = self.assets[lane]
+        del self.lane_of[asset]
+        # The sequence went along.
+        self.sequences[lane] = SlotSequence(asset, self.schema.group, self.period_us)
+        self.attention[lane] = False
+        self.splits.pop(lane, None)
+        self.free.append(lane)
+
+    def _reset(self, lane: int) -> None:
+        """As if nothing had ever come of it."""
+        self.cells.reset(lane)
+        self._over_time.reset(lane)
+        for level in self._levels.values():
+            level.release(lane)
+            level.kept.pop(lane, None)
+        for times in (self._answered_us, self._hour_us, self._since_us):
+            times[lane] = NOWHERE
 
     def _grow(self, room: int) -> None:
         self.cells.grow(room)
@@ -543,6 +572,7 @@ class Bay:
             self._answered_us.tobytes(), self._hour_us.tobytes(),
             self._since_us.tobytes(),
             tuple((lane, tuple(own)) for lane, own in self.splits.items()),
+            tuple(self.free),
         )  # fmt: skip
 
     def restore(self, snapshot: tuple[Any, ...]) -> None:
@@ -555,9 +585,18 @@ class Bay:
             raise ValueError(
                 f"a snapshot of windows of version {snapshot[0]} is not known"
             )
-        _, cell_us, assets, sequences, cells, levels, over_time, *times, splits = (
-            snapshot
-        )
+        (
+            _,
+            cell_us,
+            assets,
+            sequences,
+            cells,
+            levels,
+            over_time,
+            *times,
+            splits,
+            free,
+        ) = snapshot
         kept = dict(levels)
         if cell_us != self.cells.cell_us or any(
             length in self._levels and below and below not in self._levels
@@ -579,6 +618,7 @@ class Bay:
             np.frombuffer(part, np.int64).copy() for part in times
         )
         self.splits = {lane: list(own) for lane, own in splits}
+        self.free = list(free)
 
     def lanes_in_use(self) -> Iterator[int]:
         """All lanes that a frame came of."""

@@ -100,6 +100,11 @@ class Cells:
         self.closed_us = np.concatenate((self.closed_us, more))
         self.first_us = np.concatenate((self.first_us, more))
 
+    def reset(self, lane: int) -> None:
+        """As if nothing had ever come of a lane; it has no open cells."""
+        for times in (self.newest_us, self.closed_us, self.first_us):
+            times[lane] = NOWHERE
+
     def late(self, lane: Longs, slot_us: Longs) -> npt.NDArray[np.bool_]:
         """Which of these, in the order of arrival, belong to cells that are closed."""
         before = self._newest_before(lane, slot_us)
