@@ -27,6 +27,8 @@ def archived(archive: Path) -> Counter[Identity]:
     """The same of every row in an archive's tables of frames."""
     found: Counter[Identity] = Counter()
     for table in archive.glob("frames/*"):
+        if not any(table.glob("_delta_log/*.json")):
+            continue  # it is being made: nothing is committed yet
         rows = pl.scan_delta(str(table)).select(
             pl.format("{}/{}/{}", "site", "area", "asset"), pl.lit(table.name), "seq"
         )
