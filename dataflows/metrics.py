@@ -87,8 +87,8 @@ METRICS: Mapping[str, Metric] = {
         buckets=(1e4, 1e5, 1e6, 4e6, 16e6, 64e6, 256e6),
     ),
     "pm500_derive_frames_total": _counter(
-        "Frames that derive took: frames, and of these duplicate, late, ancient (its "
-        "ledger is forgotten) and future.",
+        "Frames that derive took: frames, and of these reordered (in time), duplicate, "
+        "late, ancient (its ledger is forgotten) and future.",
         "outcome",
     ),
     "pm500_derived_total": _counter("Derived records, by kind.", "kind"),

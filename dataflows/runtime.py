@@ -186,9 +186,11 @@ def run_flow(name: str) -> int:
         if isinstance(cause, HeldAtStopError):
             structlog.get_logger().warning("stopped_while_held", reason=str(cause))
             return 0
-        structlog.get_logger().error("flow_failed", exc_info=error)
+        # A state that cannot be read is mended by hand; meanwhile the others go on.
+        told = None if isinstance(cause, StateError) else error
+        structlog.get_logger().error("flow_failed", reason=str(cause), exc_info=told)
         _say(f"pm500 run {name}: {type(cause).__name__}: {cause}")
-        return CONFIGURATION if isinstance(cause, StateError) else 1
+        return 1
     structlog.get_logger().info("flow_stopped")
     return 0
 

@@ -56,6 +56,10 @@ def run(
         site_or_exit,
     )
 
+    if rebuild and name != "derive":
+        raise typer.BadParameter(
+            "--rebuild goes with derive: pm500 run derive --rebuild"
+        )
     if name is None:
         from dataflows.supervise import supervise
 
@@ -65,8 +69,6 @@ def run(
     if log_file is not None:
         raise typer.BadParameter("--log-file goes with supervised flows, without NAME")
     if rebuild:
-        if name != "derive":
-            raise typer.BadParameter("--rebuild goes with derive")
         os.environ[REBUILD] = str(time.time_ns())
     if FLOWS[name].single:
         found, part = site_or_exit(), replica_or_exit()

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import structlog
 from bytewax.recovery import RecoveryConfig, init_db_dir
@@ -33,11 +34,12 @@ def open_recovery(folder: Path, log_id: str) -> RecoveryConfig:
     """
     note = _note(log_id)
     found = _note_in(folder)
-    if found is not None and found.get("version") != _VERSION:
-        raise StateError(
-            f"{folder}: a state of version {found.get('version')} is not known; "
-            "`pm500 run derive --rebuild` makes it again"
-        )
+    if found is not None:
+        if found.get("version") != _VERSION:
+            known = f"a state of version {found.get('version')} is not known"
+            _refuse(folder, known if found else "the state is damaged")
+        if found.get("log") == log_id and not (folder / "part-0.sqlite3").exists():
+            _refuse(folder, "a part of the state is not there")
     if found is None or found.get("log") != log_id:
         if found is not None:
             structlog.get_logger().warning(
@@ -58,6 +60,12 @@ def make_again(
     found = _note_in(folder)
     if found is None or found.get("wish") != wish:
         _make(folder, {**_note(log_id), "wish": wish}, history())
+
+
+def _refuse(folder: Path, why: str) -> NoReturn:
+    raise StateError(
+        f"{folder}: {why}; `pm500 run derive --rebuild` makes the state again"
+    )
 
 
 def _note(log_id: str) -> dict[str, object]:

@@ -98,6 +98,12 @@ def _window(seconds: int) -> int:
     return seconds
 
 
+def _minutes(seconds: int) -> int:
+    if seconds % 60:
+        raise ValueError(f"{seconds} s is no number of whole minutes")
+    return _window(seconds)
+
+
 def _windows(lengths: tuple[int, ...]) -> tuple[int, ...]:
     for seconds in lengths:
         _window(seconds)
@@ -238,8 +244,10 @@ class Derive(_Model):
     billing_day: Annotated[int, Field(ge=1, le=28)] = Field(
         default=1, description="Day of the month on which a billing period begins."
     )
-    energy_seconds: Annotated[int, AfterValidator(_window)] = Field(
-        default=900, description="Length of an energy interval; it divides the day."
+    energy_seconds: Annotated[int, AfterValidator(_minutes)] = Field(
+        default=900,
+        description="Length of an energy interval: whole minutes that divide the day. "
+        "With another one all intervals have other ids.",
     )
     frozen_seconds: Positive = Field(
         default=120.0,

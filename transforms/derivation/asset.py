@@ -66,6 +66,7 @@ class AssetMachine:
                 asset=asset,
                 counter=counter,
                 interval_of=self._interval_of,
+                nominal_us=rules.energy_us,
             )
             for quantity, counter in meter.counters.items()
         }

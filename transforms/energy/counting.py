@@ -33,6 +33,7 @@ class IntervalRules:
     ``interval_of`` gives the bounds of the interval that holds a time. ``wait_us``: how
     late power may come. ``shape_us``: around a hole, power that long shows the load.
     ``kept``: told intervals that are kept at most while a broken line may come back.
+    ``nominal_us``: the length of the intervals, which their ids tell.
     """
 
     asset: str
@@ -42,6 +43,7 @@ class IntervalRules:
     wait_us: int = 300_000_000
     shape_us: int = 300_000_000
     kept: int = 96
+    nominal_us: int = 0
 
 
 class Span(NamedTuple):

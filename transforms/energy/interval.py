@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from transforms.codec.record import content_id
 from transforms.codec.records import Energy
 from transforms.energy.counter import CounterRules, step_wh
 from transforms.energy.load import PowerMinute, measured
@@ -97,8 +98,12 @@ def energy_of(
     interval: Interval,
     *,
     ended: bool,
+    nominal_us: int = 0,
 ) -> Energy:
     """The record. ``ended`` is false where its end was not reached yet.
+
+    ``nominal_us`` is the length of the site's intervals: records of another length have
+    ids of their own.
 
     Quality: ``bad_counter`` where a fault hides all of its energy, else
     ``uncertain_incomplete`` where some is not known or an end is missing, else
@@ -147,6 +152,7 @@ def energy_of(
         reason=",".join(reasons) or None,
         quality=int(quality),
         revision=interval.revision + 1,
+        id=content_id(asset, "energy", counter.quantity, nominal_us, interval.start_us),
     )
 
 

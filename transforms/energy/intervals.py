@@ -170,7 +170,12 @@ def _tell(
         complete = final or (book.power_us or 0) >= interval.end_us
         if interval.due or not interval.told or (interval.late and complete):
             record = energy_of(
-                rules.asset, rules.counter, rules.budget, interval, ended=ended
+                rules.asset,
+                rules.counter,
+                rules.budget,
+                interval,
+                ended=ended,
+                nominal_us=rules.nominal_us,
             )
             out.append(record)
             book.row.intervals[place] = interval._replace(
