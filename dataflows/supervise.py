@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from dataflows.orphan import ENVIRONMENT
 from dataflows.replica import VARIABLE, Replica
 from dataflows.runtime import (
     CONFIGURATION,
+    FLOWS,
     flows_of,
     hold_name,
     parts_of,
@@ -34,6 +35,7 @@ LONGEST_PAUSE_SECONDS = 10.0
 HEALTHY_SECONDS = 30.0
 STOP_SECONDS = 15.0
 HEAD_START_SECONDS = 3.0
+LATER_SECONDS = 1.5
 _LOOK_SECONDS = 0.05
 
 
@@ -87,6 +89,8 @@ def _supervise(
         own={
             child: {VARIABLE: str(own)} for child, _, own in children if not own.alone
         },
+        # What is derived can wait, and is made of the log in any case.
+        later={child for child, name, _ in children if FLOWS[name].single},
         log_file=log_file,
     )
     return supervisor.run(lambda: STOP.requested)
@@ -116,9 +120,11 @@ class Supervisor:
         *,
         environment: Mapping[str, str],
         own: Mapping[str, Mapping[str, str]] | None = None,
+        later: Collection[str] = (),
         log_file: Path | None = None,
     ) -> None:
-        """``own`` adds to the environment of single commands."""
+        """``own`` adds to the environment of single commands; some start ``later``."""
+        self._later = later
         self._children = [
             _Child(
                 name=name,
@@ -137,6 +143,10 @@ class Supervisor:
     def run(self, stop: Callable[[], bool]) -> int:
         """Supervise until ``stop`` says so (0) or a configuration is refused (2)."""
         code = 0
+        # Polling comes first: on a small machine all at once would hold it up.
+        begin = time.monotonic() + LATER_SECONDS
+        for child in self._children:
+            child.due = begin if child.name in self._later else 0.0
         try:
             while not stop() and not code:
                 for child in self._children:
