@@ -89,8 +89,8 @@ def _supervise(
         own={
             child: {VARIABLE: str(own)} for child, _, own in children if not own.alone
         },
-        # What is derived can wait, and is made of the log in any case.
-        later={child for child, name, _ in children if FLOWS[name].single},
+        # What is derived can wait for the others, and is made of the log in any case.
+        later={c for c, name, _ in children if FLOWS[name].single and len(names) > 1},
         log_file=log_file,
     )
     return supervisor.run(lambda: STOP.requested)

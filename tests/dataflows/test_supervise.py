@@ -165,6 +165,7 @@ def test_pm500_run_supervises_what_the_site_has(tmp_path: Path) -> None:
     with process((*PM500, "run"), site) as supervisor:
         found(site, "acquire")
         found(site, "archive")
+        found(site, "derive")
         supervisor.terminate()
         assert supervisor.wait(20) == 0
     stopped = {each["child"]: each["code"] for each in events(site, "child_stopped")}
