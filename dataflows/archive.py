@@ -11,18 +11,17 @@ import structlog
 from bytewax.dataflow import Dataflow
 from bytewax.inputs import FixedPartitionedSource
 
-from connectors.log.contract import EVENTS, FRAMES, Batch, Log, LogError, OffsetGone
+from connectors.log.contract import EVENTS, FRAMES, Batch, Log, LogError
 from connectors.log.dead import Place, bury
 from connectors.log.kafka.log import KafkaLog
 from connectors.log.kafka.mover import READER as FORWARD
-from connectors.log.loss import tell_loss
 from connectors.ticks import Ticks
 from connectors.together import Together
 from dataflows.archive_store import archive_store, archived_to, roots_of
 from dataflows.hosting import sink_host
 from dataflows.idle import idle_flow
 from dataflows.kafka import patiently
-from dataflows.reading import Reading, Start, patient_schemas
+from dataflows.reading import Reading, Start, patient_schemas, skip_lost
 from dataflows.runtime import FlowContext, refuse_site, start_flow
 from dataflows.site import Archive as Settings
 from sinks.archive.commit import Archive
@@ -50,7 +49,9 @@ def flow() -> Dataflow:
     dataflow = Dataflow("pm500_archive")
     sources: dict[str, FixedPartitionedSource[Any, None]] = {"ticks": Ticks()}
     for topic, word in roots.items():
-        if (source := reading.source(topic, _skip(context, reading))) is not None:
+        if (
+            source := reading.source(topic, skip_lost(context, reading.open_log))
+        ) is not None:
             sources[word] = source
     batches = op.input("log", dataflow, Together[Batch | None](sources))
     writers = {
@@ -124,20 +125,6 @@ def _has_live_rows(context: FlowContext, log: Log) -> bool:
 def _moved_on(log: Log, topic: str, partition: int) -> int:
     """What went to Kafka, while the site had one, was archived from there."""
     return log.position(FORWARD, topic, partition) or 0
-
-
-def _skip(context: FlowContext, reading: Reading) -> Callable[[OffsetGone], int]:
-    """Go on behind what retention took, and tell of it in the events."""
-
-    def skip(gone: OffsetGone) -> int:
-        log = reading.open_log()
-        try:
-            tell_loss(log, READER, gone, metrics=context.metrics)
-        finally:
-            log.close()
-        return gone.first
-
-    return skip
 
 
 def _builder(

@@ -14,8 +14,7 @@ from bytewax.dataflow import Dataflow
 from bytewax.inputs import FixedPartitionedSource
 from bytewax.recovery import RecoveryConfig
 
-from connectors.log.contract import DERIVED, EVENTS, FRAMES, Batch, Log, OffsetGone
-from connectors.log.loss import tell_loss
+from connectors.log.contract import DERIVED, EVENTS, FRAMES, Batch, Log
 from connectors.log.schemas import Schemas
 from connectors.ticks import Ticks
 from connectors.together import Together
@@ -35,8 +34,8 @@ from dataflows.deriving.writer import LogWriter
 from dataflows.edge_log import hold_edge_log
 from dataflows.hosting import sink_host
 from dataflows.idle import idle_flow
-from dataflows.kafka import open_kafka, patiently, wait_for
-from dataflows.reading import patient_schemas
+from dataflows.kafka import patiently, wait_for
+from dataflows.reading import open_log_of, patient_schemas, skip_lost
 from dataflows.runtime import FlowContext, refuse_site, start_flow
 from dataflows.site import Derive
 from dataflows.state import REBUILD
@@ -63,7 +62,7 @@ def flow() -> Dataflow:
     is the work of a replica of its own, and ``pm500 run derive`` starts them all.
     """
     context = start_flow(READER)
-    open_log = _opener(context)
+    open_log = partial(open_log_of, context)
     ask = partial(_look, context, open_log)
     if context.site.kafka is None:
         hold_edge_log(context)
@@ -98,7 +97,7 @@ def flow() -> Dataflow:
         partition,
         reader=READER,
         start=_start(partition),
-        on_gone=_skip(context, open_log),
+        on_gone=skip_lost(context, open_log),
         on_trouble=_trouble(context),
     )
     sources: dict[str, FixedPartitionedSource[Any, Any]] = {
@@ -119,13 +118,6 @@ def flow() -> Dataflow:
     sink = DerivedSink(open_writer, host=sink_host(context, READER))
     op.output(RECORDS_STEP, told, sink)
     return dataflow
-
-
-def _opener(context: FlowContext) -> Callable[[], Log]:
-    """Kafka where the site has it, else the edge's own log."""
-    if context.site.kafka is not None:
-        return lambda: open_kafka(context.site)
-    return context.open_edge_log
 
 
 def _run_with(recovery: RecoveryConfig, settings: Derive) -> None:
@@ -167,22 +159,6 @@ def _start(partition: int) -> Callable[[Log], Position]:
         return first, events
 
     return start
-
-
-def _skip(
-    context: FlowContext, open_log: Callable[[], Log]
-) -> Callable[[OffsetGone], int]:
-    """Go on behind what retention took, and tell of it in the events."""
-
-    def skip(gone: OffsetGone) -> int:
-        log = open_log()
-        try:
-            tell_loss(log, READER, gone, metrics=context.metrics)
-        finally:
-            log.close()
-        return gone.first
-
-    return skip
 
 
 def _trouble(context: FlowContext) -> Callable[[str | None], None]:

@@ -15,6 +15,7 @@ from bytewax.inputs import FixedPartitionedSource
 
 from connectors.log.contract import Batch, Log, LogError, OffsetGone
 from connectors.log.kafka.source import Consumers, KafkaSource
+from connectors.log.loss import tell_loss
 from connectors.log.schemas import Schemas
 from connectors.log.source import LogSource
 from connectors.stop import STOP
@@ -25,7 +26,7 @@ from transforms.codec.frame import FrameSchema
 if TYPE_CHECKING:
     from dataflows.runtime import FlowContext
 
-__all__ = ["Reading", "Start", "patient_schemas"]
+__all__ = ["Reading", "Start", "open_log_of", "patient_schemas", "skip_lost"]
 
 _LOOK_SECONDS = 0.2
 
@@ -67,9 +68,7 @@ class Reading:
 
     def open_log(self) -> Log:
         """A fresh handle on the log that is read; LogError."""
-        if self._context.site.kafka is not None:
-            return open_kafka(self._context.site)
-        return self._context.open_edge_log()
+        return open_log_of(self._context)
 
     def source(
         self, topic: str, on_gone: Callable[[OffsetGone], int]
@@ -101,6 +100,29 @@ class Reading:
             self._context.health.clear("kafka")
         else:
             self._context.health.hold("kafka", trouble)
+
+
+def open_log_of(context: FlowContext) -> Log:
+    """A fresh handle on Kafka where the site has it, else on the edge's own log."""
+    if context.site.kafka is not None:
+        return open_kafka(context.site)
+    return context.open_edge_log()
+
+
+def skip_lost(
+    context: FlowContext, open_log: Callable[[], Log]
+) -> Callable[[OffsetGone], int]:
+    """Go on behind what retention took, and tell of it in the events."""
+
+    def skip(gone: OffsetGone) -> int:
+        log = open_log()
+        try:
+            tell_loss(log, context.name, gone, metrics=context.metrics)
+        finally:
+            log.close()
+        return gone.first
+
+    return skip
 
 
 def patient_schemas(

@@ -7,7 +7,7 @@ site configures now. Records of others keep their meaning without it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from transforms.codec.records import Event
 from transforms.model.asset import Asset
@@ -56,17 +56,8 @@ class Enricher:
 
     def labels(self, asset_key: str) -> dict[str, str]:
         """What is known of the place, by the names of ``Place``, without the key."""
-        place = self.place(asset_key)
-        known = {
-            "site": place.site,
-            "area": place.area,
-            "asset": place.asset,
-            "uuid": place.uuid,
-            "feeder": place.feeder,
-            "breaker": place.breaker,
-            "electrical_system": place.electrical_system,
-            "profile": place.profile,
-        }
+        known = asdict(self.place(asset_key))
+        del known["key"]
         return {name: value for name, value in known.items() if value}
 
     def labelled(self, event: Event) -> Event:

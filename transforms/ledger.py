@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from transforms.codec.records import LedgerHour
 from transforms.model.quality import Status
+from transforms.snapshot import fields_of
 
 __all__ = [
     "HOUR_US",
@@ -30,6 +31,7 @@ __all__ = [
     "Ledger",
     "LedgerMachine",
     "Segment",
+    "ledger_hour",
     "ledger_hours",
     "ledger_of",
     "status_label",
@@ -188,9 +190,7 @@ class LedgerMachine:
     @classmethod
     def from_snapshot(cls, snapshot: tuple[Any, ...]) -> LedgerMachine:
         """The machine as it was."""
-        version, runs, seen, duplicates = snapshot
-        if version != cls.VERSION:
-            raise ValueError(f"a ledger snapshot of version {version} is not known")
+        runs, seen, duplicates = fields_of(snapshot, cls.VERSION, "a ledger snapshot")
         machine = cls()
         machine._runs = list(runs)
         machine._seen = {hour: dict(counts) for hour, counts in seen}
@@ -226,15 +226,23 @@ class LedgerMachine:
 def ledger_hours(asset: str, group: str, ledger: Ledger) -> Iterator[LedgerHour]:
     """The ledger as records."""
     for start_us, hour in ledger.hours.items():
-        yield LedgerHour(
-            asset=asset,
-            group=group,
-            hour=start_us,
-            due=hour.due,
-            good=hour.good,
-            failed={status_label(s): n for s, n in hour.failed.items()},
-            missing=hour.missing,
-        )
+        yield ledger_hour(asset, group, start_us, hour)
+
+
+def ledger_hour(
+    asset: str, group: str, start_us: int, hour: Hour, revision: int = 0
+) -> LedgerHour:
+    """One hour as a record."""
+    return LedgerHour(
+        asset=asset,
+        group=group,
+        hour=start_us,
+        due=hour.due,
+        good=hour.good,
+        failed={status_label(s): n for s, n in hour.failed.items()},
+        missing=hour.missing,
+        revision=revision,
+    )
 
 
 def status_label(status: int) -> str:

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
+from transforms.snapshot import fields_of
+
 __all__ = [
     "NEW",
     "UNKNOWN",
@@ -120,9 +122,7 @@ def to_snapshot(state: Numbering) -> tuple[Any, ...]:
 
 def from_snapshot(snapshot: tuple[Any, ...]) -> Numbering:
     """The state as it was."""
-    version, *runs = snapshot
-    if version != _VERSION:
-        raise ValueError(f"a numbering snapshot of version {version} is not known")
+    runs = fields_of(snapshot, _VERSION, "a numbering snapshot")
     return Numbering(*(run and Run(*run) for run in runs))
 
 

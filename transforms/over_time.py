@@ -16,8 +16,9 @@ import numpy.typing as npt
 from transforms.codec.records import Event, content_id
 from transforms.model.quality import Quality
 from transforms.model.quantity import QUANTITIES
+from transforms.snapshot import fields_of
 from transforms.windows.level import rounds
-from transforms.windows.rows import Rows
+from transforms.windows.rows import Rows, worsen
 
 __all__ = ["OverTime", "OverTimeRules", "live_quantities", "mark_clock"]
 
@@ -136,20 +137,18 @@ class OverTime:
         if not flat.any() and not was.any() and (was_since < 0).all():
             return []
         same = flat & (was_since >= 0) & (low == self._value[lanes])
-        start, end = rows["start"][:, np.newaxis], rows["end"][:, np.newaxis]
         # A cell without any value neither shows a movement nor a standstill.
-        since = np.where(flat, np.where(same, was_since, start), -1)
-        since = np.where(some, since, was_since)
-        frozen = (since >= 0) & (end - since >= self._rules.frozen_us)
-        frozen = np.where(some, frozen, was)
+        since, frozen = _lasting(
+            rows, flat, was_since, was,
+            goes_on=same, known=some, least_us=self._rules.frozen_us,
+        )  # fmt: skip
         self._since[lanes] = since
         self._value[lanes] = np.where(
             some, np.where(flat, low, np.nan), self._value[lanes]
         )
         self._frozen[lanes] = frozen
         if frozen.any():
-            worse = np.where(frozen & some, Quality.UNCERTAIN_FROZEN, 0)
-            np.maximum(rows["code"], worse, out=rows["code"], casting="unsafe")
+            worsen(rows, frozen, Quality.UNCERTAIN_FROZEN)
         if not (frozen != was).any():
             return []
         return [
@@ -187,11 +186,11 @@ class OverTime:
         if (was_since < 0).all() and self._straight(rows):
             return []
         odd_now, known = self._odd_phases(rows)
-        start, end = rows["start"][:, np.newaxis], rows["end"][:, np.newaxis]
-        since = np.where(odd_now, np.where(was_since >= 0, was_since, start), -1)
-        since = np.where(known[:, np.newaxis], since, was_since)
-        odd = (since >= 0) & (end - since >= self._rules.wiring_us)
-        odd = np.where(known[:, np.newaxis], odd, was)
+        since, odd = _lasting(
+            rows, odd_now, was_since, was,
+            goes_on=was_since >= 0, known=known[:, np.newaxis],
+            least_us=self._rules.wiring_us,
+        )  # fmt: skip
         self._odd_since[lanes], self._odd[lanes] = since, odd
         if odd.any():
             self._downgrade(rows, odd)
@@ -287,9 +286,9 @@ class OverTime:
 
     def restore(self, snapshot: tuple[Any, ...]) -> None:
         """Be as when the snapshot was taken; ValueError for an unknown version."""
-        version, since, value, frozen, odd_since, odd = snapshot
-        if version != self.VERSION:
-            raise ValueError(f"a quality snapshot of version {version} is not known")
+        since, value, frozen, odd_since, odd = fields_of(
+            snapshot, self.VERSION, "a quality snapshot"
+        )
         wide, phases = (-1, len(self._names)), (-1, len(_PHASES))
         self._since = np.frombuffer(since, np.int64).reshape(wide).copy()
         self._value = np.frombuffer(value, np.float64).reshape(wide).copy()
@@ -298,15 +297,28 @@ class OverTime:
         self._odd = np.frombuffer(odd, np.bool_).reshape(phases).copy()
 
 
+def _lasting(
+    rows: Rows, now: Flags, was_since: Longs, was: Flags, *,
+    goes_on: Flags, known: Flags, least_us: int,
+) -> tuple[Longs, Flags]:  # fmt: skip
+    """Since when something is so, -1 where it is not, and whether for long enough.
+
+    Where ``goes_on`` it is the same that was so before. Where nothing is ``known``, all
+    stays as it was.
+    """
+    start, end = rows["start"][:, np.newaxis], rows["end"][:, np.newaxis]
+    since = np.where(now, np.where(goes_on, was_since, start), -1)
+    since = np.where(known, since, was_since)
+    lasts = (since >= 0) & (end - since >= least_us)
+    return since, np.where(known, lasts, was)
+
+
 def mark_clock(rows: Rows, start_us: int, end_us: int | None) -> None:
     """Downgrade what was measured while the host's clock was not synchronized."""
     wrong = rows["end"] > start_us
     if end_us is not None:
         wrong &= rows["start"] < end_us
-    code = np.where(
-        wrong[:, np.newaxis] & (rows["weight"] > 0), Quality.UNCERTAIN_CLOCK, 0
-    )
-    np.maximum(rows["code"], code, out=rows["code"], casting="unsafe")
+    worsen(rows, wrong[:, np.newaxis], Quality.UNCERTAIN_CLOCK)
 
 
 def _power_columns(names: Sequence[str]) -> list[int] | None:

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from transforms.codec.records import Event, LedgerHour, content_id
-from transforms.ledger import HOUR_US, status_label
+from transforms.ledger import HOUR_US, Hour, ledger_hour, status_label
 from transforms.model.quality import Status
+from transforms.snapshot import fields_of
 
-__all__ = ["KEPT_US", "Arrived", "Sequence"]
+__all__ = ["EMPTY", "KEPT_US", "Arrived", "Sequence"]
 
+# Instead of a status: no frame of this slot is known.
 EMPTY = 255
 # Late frames correct the ledger as far back as a log keeps its records by default.
 KEPT_US = 168 * HOUR_US
@@ -189,12 +191,9 @@ class Sequence:
     @classmethod
     def from_snapshot(cls, snapshot: tuple[Any, ...]) -> Sequence:
         """The machine as it was; ValueError for a version that is not known."""
-        if snapshot[0] != cls.VERSION:
-            raise ValueError(
-                f"a sequence snapshot of version {snapshot[0]} is not known"
-            )
-        _, asset, group, period_us, next_us, first_us, looked_us, *rest = snapshot
-        failed, gaps, hours = rest
+        (
+            asset, group, period_us, next_us, first_us, looked_us, failed, gaps, hours,
+        ) = fields_of(snapshot, cls.VERSION, "a sequence snapshot")  # fmt: skip
         machine = cls(asset, group, period_us)
         machine.next_us, machine._first_us = next_us, first_us
         machine._looked_us, machine._failed = looked_us, failed
@@ -323,19 +322,9 @@ class Sequence:
         hour = self._hours[start]
         hour.told += 1
         hour.news = False
-        failed = {status_label(s): n for s, n in sorted(hour.failed.items())}
-        return [
-            LedgerHour(
-                asset=self.asset,
-                group=self.group,
-                hour=start,
-                due=hour.due,
-                good=hour.good,
-                failed=failed,
-                missing=hour.due - hour.good - sum(hour.failed.values()),
-                revision=hour.told,
-            )
-        ]
+        failed = dict(sorted(hour.failed.items()))
+        counts = Hour(due=hour.due, good=hour.good, failed=failed)
+        return [ledger_hour(self.asset, self.group, start, counts, hour.told)]
 
 
 def _fill(gap: _Gap, slot: int) -> bool:

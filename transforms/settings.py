@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from transforms.rules import SYSTEMS
+from transforms.snapshot import fields_of
 
 __all__ = [
     "UNSAID",
@@ -118,9 +119,7 @@ def to_snapshot(settings: MeterSettings) -> tuple[Any, ...]:
 
 def from_snapshot(snapshot: tuple[Any, ...]) -> MeterSettings:
     """The settings as they were."""
-    version, *fields = snapshot
-    if version != VERSION:
-        raise ValueError(f"a settings snapshot of version {version} is not known")
+    fields = fields_of(snapshot, VERSION, "a settings snapshot")
     return MeterSettings(*fields)
 
 

@@ -109,10 +109,10 @@ def copy_schemas(source: Log, target: Log) -> int:
     return len(records)
 
 
-def publish_schemas(log: Log, schemas: Iterable[FrameSchema]) -> int:
+def publish_schemas(log: Log, schemas: Iterable[FrameSchema | WindowSchema]) -> int:
     """Append the schemas that are missing, those of events and the like too; how many.
 
-    LogFull, LogError. Call it before the first frame of a schema is appended.
+    LogFull, LogError. Call it before the first record of a schema is appended.
     """
     wanted = [schema.avro for schema in schemas]
     wanted += [record.AVRO for record in RECORDS]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from connectors.commissioning.record import CommissioningRecord
 from connectors.profiles import load_profile, profile_names
@@ -12,7 +13,6 @@ from transforms.derivation.rules import DeriveRules, MeterRules
 from transforms.energy.counter import CounterRules
 from transforms.enrich import Enricher, Place
 from transforms.liveness import watched_group
-from transforms.model.asset import Asset
 from transforms.model.profile import Point, Protocol
 from transforms.model.quantity import QUANTITIES
 from transforms.over_time import OverTimeRules
@@ -118,14 +118,10 @@ def _coarse() -> Mapping[str, frozenset[str]]:
 
 
 def _place(site: Site, meter: Meter) -> Place:
-    key = site.asset(meter)
-    asset = Asset.parse(key)
-    return Place(
-        key=key,
-        site=asset.site,
-        area=asset.area,
-        asset=asset.name,
-        uuid=meter.uuid or str(asset.uuid),
+    known = Place.of(site.asset(meter))
+    return replace(
+        known,
+        uuid=meter.uuid or known.uuid,
         feeder=meter.feeder,
         breaker=meter.breaker,
         electrical_system=meter.electrical_system,

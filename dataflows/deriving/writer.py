@@ -6,11 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import cast
 
-from connectors.log.contract import DERIVED, EVENTS, SCHEMAS, Log, LogError
+from connectors.log.contract import DERIVED, EVENTS, Log, LogError
 from connectors.log.dead import Place, bury
-from connectors.log.schemas import Schemas, publish_schemas
+from connectors.log.schemas import publish_schemas
 from dataflows.deriving.operator import Told
-from transforms.codec.framing import schema_json
 from transforms.codec.window import WindowSchema
 from transforms.model.metrics import Metrics
 
@@ -28,7 +27,7 @@ class LogWriter:
         self._topic = topic
         self._partition = partition
         self._metrics = metrics
-        self._known: set[str] | None = None
+        self._known: set[WindowSchema] | None = None
 
     def write(self, told: Sequence[object]) -> None:
         """Append all; OSError where the log refuses."""
@@ -58,14 +57,10 @@ class LogWriter:
 
     def _publish(self, wanted: set[WindowSchema]) -> None:
         """A schema stands in the log before its first record."""
-        if self._known is None:
-            publish_schemas(self._log, ())
-            self._known = {key.hex() for key in Schemas(self._log).fingerprints()}
-        new = [each for each in wanted if each.fingerprint not in self._known]
-        if new:
-            records = [(each.fingerprint, schema_json(each.avro)) for each in new]
-            self._log.append(SCHEMAS, records)
-            self._known |= {each.fingerprint for each in new}
+        if self._known is not None and wanted <= self._known:
+            return
+        publish_schemas(self._log, wanted)
+        self._known = wanted | (self._known or set())
 
     def _count(self, counts: Iterable[Counter[str]]) -> None:
         total: Counter[str] = Counter()

@@ -24,6 +24,7 @@ from transforms.alerts.rule import AlertRule
 from transforms.alerts.threshold import run, step
 from transforms.codec.derived import Demand, Energy
 from transforms.codec.records import Event
+from transforms.snapshot import fields_of
 
 __all__ = ["Alerts", "AlertsState"]
 
@@ -145,9 +146,7 @@ class Alerts:
 
     def from_snapshot(self, snapshot: tuple[Any, ...]) -> AlertsState:
         """The state as it was, without rules that are gone or about something else."""
-        version, *entries = snapshot
-        if version != self.VERSION:
-            raise ValueError(f"an alerts snapshot of version {version} is not known")
+        entries = fields_of(snapshot, self.VERSION, "an alerts snapshot")
         out: dict[tuple[str, str], Occurrence] = {}
         for name, kind, quantity, subject, *own in entries:
             rule = self.rules.get(name)

@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from fastavro.schema import parse_schema
-
-from transforms.codec.framing import header
 from transforms.codec.record import AvroRecord, content_id, record_avro
 
 __all__ = ["Demand", "Energy", "demand_id"]
@@ -17,7 +14,13 @@ def demand_id(
     asset: str, quantity: str, method: str, interval_us: int, start_us: int
 ) -> str:
     """The id of a demand; who tells one many times may keep it."""
-    return content_id(asset, "demand", quantity, method, interval_us, start_us)
+    return content_id(*_demand_content(asset, quantity, method, interval_us, start_us))
+
+
+def _demand_content(
+    asset: str, quantity: str, method: str, interval_us: int, start_us: int
+) -> tuple[object, ...]:
+    return asset, "demand", quantity, method, interval_us, start_us
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +44,6 @@ class Demand(AvroRecord):
         ("quality", "int"),
         ("forecast", ["null", "double"]),
     )
-    PARSED: ClassVar[Any] = parse_schema(AVRO)
-    HEADER: ClassVar[bytes] = header(AVRO)
     asset: str
     quantity: str
     method: str
@@ -55,12 +56,10 @@ class Demand(AvroRecord):
     revision: int = 0
     id: str = ""
 
-    def __post_init__(self) -> None:
-        if not self.id:
-            own = demand_id(
-                self.asset, self.quantity, self.method, self.interval, self.start
-            )
-            object.__setattr__(self, "id", own)
+    def _content(self) -> tuple[object, ...]:
+        return _demand_content(
+            self.asset, self.quantity, self.method, self.interval, self.start
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +89,6 @@ class Energy(AvroRecord):
         ("reason", ["null", "string"]),
         ("quality", "int"),
     )
-    PARSED: ClassVar[Any] = parse_schema(AVRO)
-    HEADER: ClassVar[bytes] = header(AVRO)
     asset: str
     quantity: str
     start: int
@@ -108,7 +105,5 @@ class Energy(AvroRecord):
     revision: int = 0
     id: str = ""
 
-    def __post_init__(self) -> None:
-        if not self.id:
-            own = content_id(self.asset, "energy", self.quantity, self.start)
-            object.__setattr__(self, "id", own)
+    def _content(self) -> tuple[object, ...]:
+        return self.asset, "energy", self.quantity, self.start

@@ -14,9 +14,12 @@ from hashlib import blake2b
 from operator import attrgetter
 from typing import Any, ClassVar
 
-from transforms.codec.frame import time_varint, varint
+from fastavro.schema import parse_schema
 
-__all__ = ["AvroRecord", "IdsAfter", "content_id", "record_avro"]
+from transforms.codec.frame import time_varint, varint
+from transforms.codec.framing import header
+
+__all__ = ["AvroRecord", "IdsAfter", "avro_string", "content_id", "record_avro"]
 
 _LENGTHS = tuple(varint(length) for length in range(256))
 # Copying a hash is cheaper than setting one up.
@@ -63,18 +66,31 @@ class IdsAfter:
 
 
 class AvroRecord:
-    """Encoding shared by the records; each names its schema."""
+    """Id and encoding shared by the records; each names its schema and its content."""
 
     AVRO: ClassVar[dict[str, Any]]
     PARSED: ClassVar[Any]
     HEADER: ClassVar[bytes]
     _values: ClassVar[attrgetter[tuple[Any, ...]]]
     _writers: ClassVar[tuple[Writer, ...]]
+    id: str
+    revision: int
+    asset: str
 
     def __init_subclass__(cls) -> None:
+        cls.PARSED = parse_schema(cls.AVRO)
+        cls.HEADER = header(cls.AVRO)
         fields = cls.AVRO["fields"]
         cls._values = attrgetter(*(field["name"] for field in fields))
         cls._writers = tuple(_writer(field["type"]) for field in fields)
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            object.__setattr__(self, "id", content_id(*self._content()))
+
+    def _content(self) -> tuple[object, ...]:
+        """What the id is made of, where none is given."""
+        raise NotImplementedError
 
     def encode(self) -> bytes:
         """The record's bytes, header included; OverflowError beyond 64 bits."""
@@ -109,22 +125,21 @@ def _bytes(value: bytes) -> bytes:
     return (_LENGTHS[length] if length < 256 else varint(length)) + value
 
 
-def _string(text: str) -> bytes:
-    value = text.encode()
-    length = len(value)
-    return (_LENGTHS[length] if length < 256 else varint(length)) + value
+def avro_string(text: str) -> bytes:
+    """A text as Avro writes it: its length, then UTF-8."""
+    return _bytes(text.encode())
 
 
 def _map(write: Writer, value: dict[str, Any]) -> bytes:
     """All entries as one block, then the end."""
     if not value:
         return b"\0"
-    entries = [_string(name) + write(entry) for name, entry in value.items()]
+    entries = [avro_string(name) + write(entry) for name, entry in value.items()]
     return b"".join((_long(len(value)), *entries, b"\0"))
 
 
 _PLAIN: dict[str, Writer] = {
-    "string": _string,
+    "string": avro_string,
     "int": _long,
     "long": _long,
     "double": struct.Struct("<d").pack,

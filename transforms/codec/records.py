@@ -6,15 +6,16 @@ consumers keep the highest revision of an id.
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from fastavro import schemaless_reader
-from fastavro.schema import parse_schema
-
 from transforms.codec.derived import Demand, Energy
-from transforms.codec.framing import HEADER_BYTES, CodecError, fingerprint_of, header
+from transforms.codec.framing import (
+    HEADER_BYTES,
+    CodecError,
+    fingerprint_of,
+    read_body,
+)
 from transforms.codec.record import AvroRecord, content_id, record_avro
 
 __all__ = [
@@ -47,8 +48,6 @@ class Event(AvroRecord):
         ("text", "string"),
         ("data", _STRINGS),
     )
-    PARSED: ClassVar[Any] = parse_schema(AVRO)
-    HEADER: ClassVar[bytes] = header(AVRO)
     asset: str
     kind: str
     time: int
@@ -60,10 +59,8 @@ class Event(AvroRecord):
     revision: int = 0
     id: str = ""
 
-    def __post_init__(self) -> None:
-        if not self.id:
-            own = content_id(self.asset, self.kind, self.time, self.group)
-            object.__setattr__(self, "id", own)
+    def _content(self) -> tuple[object, ...]:
+        return self.asset, self.kind, self.time, self.group
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +78,6 @@ class DeadLetter(AvroRecord):
         ("key", "bytes"),
         ("value", "bytes"),
     )
-    PARSED: ClassVar[Any] = parse_schema(AVRO)
-    HEADER: ClassVar[bytes] = header(AVRO)
     topic: str
     partition: int
     offset: int
@@ -95,10 +90,8 @@ class DeadLetter(AvroRecord):
     revision: int = 0
     id: str = ""
 
-    def __post_init__(self) -> None:
-        if not self.id:
-            own = content_id(self.topic, self.partition, self.offset, self.flow)
-            object.__setattr__(self, "id", own)
+    def _content(self) -> tuple[object, ...]:
+        return self.topic, self.partition, self.offset, self.flow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +107,6 @@ class LedgerHour(AvroRecord):
         ("failed", {"type": "map", "values": "long"}),
         ("missing", "long"),
     )
-    PARSED: ClassVar[Any] = parse_schema(AVRO)
-    HEADER: ClassVar[bytes] = header(AVRO)
     asset: str
     group: str
     hour: int
@@ -126,10 +117,8 @@ class LedgerHour(AvroRecord):
     revision: int = 0
     id: str = ""
 
-    def __post_init__(self) -> None:
-        if not self.id:
-            own = content_id(self.asset, self.group, self.hour)
-            object.__setattr__(self, "id", own)
+    def _content(self) -> tuple[object, ...]:
+        return self.asset, self.group, self.hour
 
 
 AnyRecord = Event | DeadLetter | LedgerHour | Demand | Energy
@@ -150,11 +139,4 @@ def decode_record(value: bytes) -> AnyRecord:
     kind = _BY_FINGERPRINT.get(fingerprint_of(value))
     if kind is None:
         raise CodecError(f"unknown schema {fingerprint_of(value).hex()}")
-    body = io.BytesIO(value[HEADER_BYTES:])
-    try:
-        fields: Any = schemaless_reader(body, kind.PARSED, None)
-    except Exception as error:  # fastavro raises many kinds on bad bytes
-        raise CodecError(f"cannot read a {kind.__name__}: {error!r}") from error
-    if rest := body.read():
-        raise CodecError(f"{len(rest)} bytes after the end of a {kind.__name__}")
-    return kind(**fields)
+    return kind(**read_body(value, kind.PARSED, f"a {kind.__name__}"))

@@ -9,7 +9,6 @@ width, so many windows are encoded at once.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -17,11 +16,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from fastavro import parse_schema, schemaless_reader
+from fastavro import parse_schema
 
 from transforms.codec.frame import Column, FrameSchema, time_varint, varint
-from transforms.codec.framing import HEADER_BYTES, CodecError, header
-from transforms.codec.record import IdsAfter
+from transforms.codec.framing import HEADER_BYTES, CodecError, header, read_body
+from transforms.codec.record import IdsAfter, avro_string
 from transforms.model.quantity import QUANTITIES
 
 __all__ = ["STATISTICS", "WindowRecord", "WindowSchema", "window_id"]
@@ -48,11 +47,8 @@ def _ids(asset: str, group: str, length_us: int) -> IdsAfter:
     return IdsAfter(asset, "window", group, length_us)
 
 
-@lru_cache(maxsize=1 << 14)
-def _key(asset: str) -> bytes:
-    """The asset as a text of Avro."""
-    key = asset.encode()
-    return varint(len(key)) + key
+# Assets come again and again.
+_key = lru_cache(maxsize=1 << 14)(avro_string)
 
 
 class WindowRecord(NamedTuple):
@@ -172,8 +168,7 @@ class WindowSchema:
         size = self.tail.itemsize
         data = tails.tobytes()
         group = self.frame.group
-        name_of_group = group.encode()
-        own = varint(len(name_of_group)) + name_of_group + varint(length_us)
+        own = avro_string(group) + varint(length_us)
         # Of the many windows of a shard few have another number of slots.
         short = {n: varint(n) for n in {*due.tolist(), *good.tolist(), *revision}}
         times = {us: time_varint(us) for us in {*start.tolist(), *end.tolist()}}
@@ -201,13 +196,7 @@ class WindowSchema:
         """The record; CodecError where these bytes are not of this schema."""
         if value[:HEADER_BYTES] != self.header:
             raise CodecError(f"not a window of {self.frame.profile}/{self.frame.group}")
-        body = io.BytesIO(value[HEADER_BYTES:])
-        try:
-            fields: Any = schemaless_reader(body, self._parsed, None)
-        except Exception as error:  # fastavro raises many kinds on bad bytes
-            raise CodecError(f"cannot read a window: {error!r}") from error
-        if body.read():
-            raise CodecError("bytes after the end of a window")
+        fields = read_body(value, self._parsed, "a window")
         statistics = tuple(
             tuple(fields[name + what] for what in (*STATISTICS, "Good"))
             for name in self.frame.names

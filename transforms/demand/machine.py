@@ -11,6 +11,7 @@ from transforms.demand.mean import DemandMinute, known
 from transforms.demand.peak import Peak, Top
 from transforms.demand.rules import DemandRules
 from transforms.demand.sliding import Slide
+from transforms.snapshot import fields_of
 
 __all__ = [
     "START",
@@ -97,10 +98,7 @@ def to_snapshot(state: DemandState) -> tuple[Any, ...]:
 
 def from_snapshot(snapshot: tuple[Any, ...]) -> DemandState:
     """The state as it was."""
-    version, *fields = snapshot
-    if version != VERSION:
-        raise ValueError(f"a demand snapshot of version {version} is not known")
-    blocks, slides, peaks, since_us = fields
+    blocks, slides, peaks, since_us = fields_of(snapshot, VERSION, "a demand snapshot")
     return DemandState(
         blocks=tuple(
             block.resumed(b._replace(minutes=tuple(map(DemandMinute._make, b.minutes))))

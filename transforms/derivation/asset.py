@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,14 +23,14 @@ from transforms.energy import intervals
 from transforms.energy.intervals import IntervalRules, PowerMinute
 from transforms.liveness import FAILED_SLOTS, UNKNOWN, Liveness, watch
 from transforms.model.quality import Quality
-from transforms.windows.fold import EMPTY
-from transforms.windows.rows import FLOWS, Rows
+from transforms.sequence import EMPTY
+from transforms.snapshot import fields_of
+from transforms.windows.rows import FLOWS, Rows, means
 
 __all__ = ["AssetMachine", "demand_minutes"]
 
 Bytes = npt.NDArray[np.uint8]
 Records = list[AvroRecord]
-EnergyChange = Literal["ct_change", "meter_swap"]
 _SPLITS = ("ct_ratio", "vt_ratio", "electrical_system")
 
 
@@ -73,7 +73,7 @@ class AssetMachine:
         self._energy = dict.fromkeys(self._counters, intervals.NEW)
         # Changes of settings, each until the series that it splits has come so far.
         self._to_demand: list[tuple[int, str, int]] = []
-        self._to_energy: list[tuple[str, int, EnergyChange]] = []
+        self._to_energy: list[tuple[str, int, intervals.Change]] = []
         self._merge = PowerMerge(meter.has_power)
         self._wants: dict[FrameSchema, bool] = {}
 
@@ -150,7 +150,7 @@ class AssetMachine:
         self._to_demand.append((at_us, method, interval_us))
         if change is None:
             return []
-        kinds: list[EnergyChange] = []
+        kinds: list[intervals.Change] = []
         if set(change.names) & set(_SPLITS):
             kinds.append("ct_change")
         if "serial" in change.names:
@@ -380,14 +380,10 @@ class AssetMachine:
         cls, rules: DeriveRules, snapshot: tuple[Any, ...]
     ) -> AssetMachine:
         """The asset as it was; ValueError for a version that is not known."""
-        if snapshot[0] != cls.VERSION:
-            raise ValueError(
-                f"an asset's snapshot of version {snapshot[0]} is not known"
-            )
         (
-            _, asset, life, said, counted, demand, energy, alerts, to_demand, to_energy,
+            asset, life, said, counted, demand, energy, alerts, to_demand, to_energy,
             merge, heard,
-        ) = snapshot  # fmt: skip
+        ) = fields_of(snapshot, cls.VERSION, "an asset's snapshot")  # fmt: skip
         machine = cls(asset, rules)
         machine._life = Liveness(*life)
         machine._settings = meter_settings.from_snapshot(said)
@@ -427,9 +423,7 @@ def demand_minutes(schema: FrameSchema, rows: Rows) -> list[DemandMinute]:
     ]
     there = np.array([name in schema.names for name in DEMAND_QUANTITIES])
     weight = np.where(there, rows["weight"][:, columns], 0.0)
-    area = rows["area"][:, columns] + rows["rest"][:, columns]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mean = np.where(weight > 0, area / weight, np.nan)
+    mean = np.where(there, means(rows, columns), np.nan)
     code = np.where(weight > 0, rows["code"][:, columns], int(Quality.BAD_NO_VALUE))
     columns_of = (rows["start"], rows["end"], mean, weight, code)
     return [

@@ -10,6 +10,7 @@ from collections import deque
 from typing import Any, NamedTuple
 
 from transforms.energy.intervals import PowerMinute
+from transforms.snapshot import fields_of
 
 __all__ = ["PowerItem", "PowerMerge", "ReadItem"]
 
@@ -97,11 +98,8 @@ class PowerMerge:
 
     def restore(self, snapshot: tuple[Any, ...]) -> None:
         """Be as when the snapshot was taken; ValueError for an unknown version."""
-        if snapshot[0] != self.VERSION:
-            raise ValueError(
-                f"a snapshot of power of version {snapshot[0]} is not known"
-            )
-        _, minutes, reads, self._power_us, self._read_us, self._wait_us = snapshot
+        own = fields_of(snapshot, self.VERSION, "a snapshot of power")
+        minutes, reads, self._power_us, self._read_us, self._wait_us = own
         self._minutes = deque(
             PowerItem(time, tuple((name, PowerMinute(*own)) for name, own in parts))
             for time, parts in minutes

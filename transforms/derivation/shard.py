@@ -29,6 +29,7 @@ from transforms.derivation.asset import AssetMachine, demand_minutes
 from transforms.derivation.rules import DeriveRules
 from transforms.model.quality import Quality
 from transforms.sequence import Sequence as SlotSequence
+from transforms.snapshot import fields_of
 from transforms.windows.bay import Bay, BayOut
 from transforms.windows.cells import NOWHERE, Closed, Slots
 from transforms.windows.rows import Rows
@@ -76,12 +77,11 @@ class Derived:
     def add(self, records: Iterable[AvroRecord]) -> None:
         """Records of any kind, to their topics."""
         for record in records:
-            asset: str = record.asset  # type: ignore[attr-defined] # every record's
             if isinstance(record, Event):
-                self.events.append((asset, record.encode()))
+                self.events.append((record.asset, record.encode()))
                 self.counts[f"event {record.kind}"] += 1
             else:
-                self.derived.append((asset, record.encode()))
+                self.derived.append((record.asset, record.encode()))
                 self.counts[type(record).__name__] += 1
 
 
@@ -451,9 +451,7 @@ class Shard:
     def _new_lane(self, bay: Bay, asset: str, sequence: SlotSequence) -> int:
         lane = bay.lane(asset, sequence)
         machine = self._asset(asset)
-        bay.attention[lane] = machine.attends(bay.schema)
-        bay.watched_by_some |= machine.watched == bay.schema.group
-        bay.limit(lane, *machine.limits(bay.schema))
+        _look_out(bay, lane, machine)
         machine.expects(bay.schema, bay.period_us)
         if asset in self._splits:
             bay.splits[lane] = list(self._splits[asset])
@@ -488,10 +486,10 @@ class Shard:
         cls, rules: DeriveRules, schema_of: SchemaOf, snapshot: tuple[Any, ...]
     ) -> Shard:
         """The shard as it was; ValueError for a version that is not known."""
-        if snapshot[0] != cls.VERSION:
-            raise ValueError(f"a snapshot of version {snapshot[0]} is not known")
+        bays, lanes, assets, clock_off, splits, parked = fields_of(
+            snapshot, cls.VERSION, "a snapshot"
+        )
         shard = cls(rules, schema_of)
-        _, bays, lanes, assets, clock_off, splits, parked = snapshot
         shard._clock_off = dict(clock_off)
         shard._splits = {asset: list(own) for asset, own in splits}
         for value in parked:
@@ -510,10 +508,15 @@ class Shard:
         for (asset, _), (layout, lane) in shard._lanes.items():
             bay, machine = shard._bays[layout], shard._asset(asset)
             bay.lane_of[asset] = lane
-            bay.attention[lane] = machine.attends(bay.schema)
-            bay.watched_by_some |= machine.watched == bay.schema.group
-            bay.limit(lane, *machine.limits(bay.schema))
+            _look_out(bay, lane, machine)
         return shard
+
+
+def _look_out(bay: Bay, lane: int, machine: AssetMachine) -> None:
+    """What the bay has to look out for on behalf of a lane's asset."""
+    bay.attention[lane] = machine.attends(bay.schema)
+    bay.watched_by_some |= machine.watched == bay.schema.group
+    bay.limit(lane, *machine.limits(bay.schema))
 
 
 def _slots(columns: FrameColumns) -> Slots:
@@ -559,9 +562,7 @@ def _rank(part: Part) -> bool:
     return "realPower" not in part[0][0].names
 
 
-def _crossed(
-    parts: Sequence[Part],
-) -> bool:
+def _crossed(parts: Sequence[Part]) -> bool:
     """Whether frames of one lane stand in more than one part."""
     seen: dict[str, set[str]] = {}
     for (schema, _), keys, _, _ in parts:
@@ -573,9 +574,7 @@ def _crossed(
     return False
 
 
-def _one_by_one(
-    parts: Sequence[Part],
-) -> list[Part]:
+def _one_by_one(parts: Sequence[Part]) -> list[Part]:
     """The same frames, each by itself, in the order of the batch."""
     single = [
         (layout, [keys[n]], slots.take(slice(n, n + 1)), [places[n]])

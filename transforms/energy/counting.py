@@ -11,6 +11,7 @@ from transforms.energy.counter import CounterRules
 from transforms.energy.interval import Interval
 from transforms.energy.load import PowerMinute
 from transforms.energy.reconcile import BudgetRules
+from transforms.snapshot import fields_of
 
 __all__ = [
     "MINUTES",
@@ -92,9 +93,7 @@ def to_snapshot(state: Counting) -> tuple[Any, ...]:
 
 def from_snapshot(snapshot: tuple[Any, ...]) -> Counting:
     """The state as it was."""
-    version, *fields = snapshot
-    if version != VERSION:
-        raise ValueError(f"an energy snapshot of version {version} is not known")
+    fields = fields_of(snapshot, VERSION, "an energy snapshot")
     state = Counting(*fields)
     return state._replace(
         counter=surgeon.from_snapshot(state.counter),

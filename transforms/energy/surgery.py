@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from transforms.energy.counter import Accepted, Reading
+from transforms.snapshot import fields_of
 
 __all__ = ["NEW", "Finding", "Step", "Surgeon", "from_snapshot", "to_snapshot"]
 
@@ -79,9 +80,7 @@ def to_snapshot(state: Surgeon) -> tuple[Any, ...]:
 
 def from_snapshot(snapshot: tuple[Any, ...]) -> Surgeon:
     """The state as it was."""
-    version, *fields = snapshot
-    if version != VERSION:
-        raise ValueError(f"a counter snapshot of version {version} is not known")
+    fields = fields_of(snapshot, VERSION, "a counter snapshot")
     state = Surgeon(*fields)
     return state._replace(
         accepted=state.accepted and Accepted(*state.accepted),

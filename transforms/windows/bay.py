@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import gcd
 from typing import Any, NamedTuple
@@ -18,11 +18,13 @@ from transforms.codec.window import WindowSchema
 from transforms.ledger import HOUR_US
 from transforms.model.quality import Quality
 from transforms.over_time import OverTime, OverTimeRules, mark_clock
+from transforms.sequence import EMPTY
 from transforms.sequence import Sequence as SlotSequence
+from transforms.snapshot import fields_of
 from transforms.windows.cells import NOWHERE, Cells, Closed, Slots
-from transforms.windows.fold import EMPTY, fold
+from transforms.windows.fold import fold
 from transforms.windows.level import Level
-from transforms.windows.rows import Rows, codes_of, merge
+from transforms.windows.rows import Rows, codes_of, merge, worsen
 
 __all__ = ["Bay", "BayOut", "WindowRules", "Windows", "ladder"]
 
@@ -140,14 +142,13 @@ class Bay:
             for name in ("realPower", "reactivePower")
         )
         cell, steps = ladder((*rules.lengths_us, *_OWN_LENGTHS_US), period_us)
-        doubles = any(column.type == "double" for column in schema.columns)
         self._powers = powers[0], powers[1]
         self.cells = Cells(
             period_us=period_us,
             cell_us=cell,
             lateness_us=rules.lateness_us,
             readings=len(names),
-            dtype=np.float64 if doubles else np.float32,
+            dtype=np.float64 if self.windows.value_type == "double" else np.float32,
             powers=self._powers,
         )
         self._steps = steps
@@ -428,9 +429,7 @@ class Bay:
             for at_us in self.splits.get(lane, ()):
                 mixed = (closed.lane == lane) & (rows["start"] < at_us)
                 mixed &= rows["end"] > at_us
-                worse = mixed[:, np.newaxis] & (rows["weight"] > 0)
-                code = np.where(worse, Quality.UNCERTAIN_INCONSISTENT, 0)
-                np.maximum(rows["code"], code, out=rows["code"], casting="unsafe")
+                worsen(rows, mixed[:, np.newaxis], Quality.UNCERTAIN_INCONSISTENT)
             closed_us = int(self.cells.closed_us[lane])
             ahead = [at_us for at_us in self.splits.get(lane, ()) if at_us >= closed_us]
             self.splits[lane] = ahead
@@ -581,22 +580,9 @@ class Bay:
         Windows of lengths that are no longer made are dropped, new ones begin empty.
         ValueError too where others were built from those, or cells had another length.
         """
-        if snapshot[0] != self.VERSION:
-            raise ValueError(
-                f"a snapshot of windows of version {snapshot[0]} is not known"
-            )
         (
-            _,
-            cell_us,
-            assets,
-            sequences,
-            cells,
-            levels,
-            over_time,
-            *times,
-            splits,
-            free,
-        ) = snapshot
+            cell_us, assets, sequences, cells, levels, over_time, *times, splits, free,
+        ) = fields_of(snapshot, self.VERSION, "a snapshot of windows")  # fmt: skip
         kept = dict(levels)
         if cell_us != self.cells.cell_us or any(
             length in self._levels and below and below not in self._levels
@@ -619,9 +605,3 @@ class Bay:
         )
         self.splits = {lane: list(own) for lane, own in splits}
         self.free = list(free)
-
-    def lanes_in_use(self) -> Iterator[int]:
-        """All lanes that a frame came of."""
-        for lane in range(len(self.assets)):
-            if self.cells.newest_us[lane] != NOWHERE:
-                yield lane

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from transforms.model.quality import Quality
-from transforms.windows.fold import EMPTY, Powers, fold
+from transforms.sequence import EMPTY
+from transforms.windows.fold import Powers, fold
 from transforms.windows.rows import Rows
 
 __all__ = ["NOWHERE", "Cells", "Closed", "Slots"]

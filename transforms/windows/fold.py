@@ -6,12 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from transforms.model.quality import Quality, Status
+from transforms.sequence import EMPTY
 from transforms.windows.rows import Rows, no_rows
 
-__all__ = ["EMPTY", "Powers", "fold"]
-
-# No frame of this slot is known.
-EMPTY = 255
+__all__ = ["Powers", "fold"]
 
 _SECONDS_PER_HOUR = 3600.0
 

@@ -15,7 +15,16 @@ import numpy.typing as npt
 
 from transforms.model.quality import Quality
 
-__all__ = ["FLOWS", "Rows", "codes_of", "merge", "no_rows", "rows_type"]
+__all__ = [
+    "FLOWS",
+    "Rows",
+    "codes_of",
+    "means",
+    "merge",
+    "no_rows",
+    "rows_type",
+    "worsen",
+]
 
 Rows = npt.NDArray[np.void]
 
@@ -90,6 +99,20 @@ def _add_exactly(into: Rows, area: npt.NDArray[np.float64]) -> None:
     added = total - before
     into["rest"] += (before - (total - added)) + (area - added)
     into["area"] = total
+
+
+def worsen(rows: Rows, where: npt.NDArray[np.bool_], quality: Quality) -> None:
+    """Downgrade values there, (n, 1) or (n, readings); what has no value stays."""
+    code = np.where(where & (rows["weight"] > 0), quality, 0)
+    np.maximum(rows["code"], code, out=rows["code"], casting="unsafe")
+
+
+def means(rows: Rows, columns: Any = slice(None)) -> npt.NDArray[np.float64]:
+    """Time-weighted means of some readings, NaN where there is no value."""
+    weight = rows["weight"][:, columns]
+    area = rows["area"][:, columns] + rows["rest"][:, columns]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(weight > 0, area / weight, np.nan)
 
 
 def codes_of(rows: Rows, due: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from transforms.codec.window import WindowSchema
-from transforms.windows.rows import Rows
+from transforms.windows.rows import Rows, means
 
 __all__ = ["tails_of"]
 
@@ -21,11 +21,8 @@ def tails_of(
     tails = np.empty(len(rows), schema.tail)
     tails["quality"] = code
     reading = tails["reading"]
-    weight = rows["weight"]
+    reading["Mean"] = means(rows)
     with np.errstate(divide="ignore", invalid="ignore"):
-        reading["Mean"] = np.where(
-            weight > 0, (rows["area"] + rows["rest"]) / weight, np.nan
-        )
         reading["Good"] = np.where(
             due[:, np.newaxis] > 0, 100.0 * rows["goods"] / due[:, np.newaxis], 0.0
         )

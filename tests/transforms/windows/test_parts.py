@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transforms.calendar import Calendar
+from transforms.sequence import EMPTY
 from transforms.windows.bay import ladder
 from transforms.windows.cells import Cells, Slots
-from transforms.windows.fold import EMPTY, fold
+from transforms.windows.fold import fold
 from transforms.windows.level import Level, rounds
 from transforms.windows.rows import Rows, codes_of, merge, no_rows
 
