@@ -62,12 +62,14 @@ class FlowModule:
     """Where a flow lives, its place among the ports, and which sites want it.
 
     ``single``: each process works on one partition of the log, with a state of its own.
+    ``patient``: what it does can wait; beside others it leaves them the processor.
     """
 
     module: str
     port_offset: int
     configured: Callable[[Site], bool]
     single: bool = False
+    patient: bool = False
 
 
 FLOWS: dict[str, FlowModule] = {
@@ -89,11 +91,13 @@ FLOWS: dict[str, FlowModule] = {
         port_offset=4,
         configured=lambda site: site.derive is not None,
         single=True,
+        patient=True,
     ),
     "archive": FlowModule(
         module="dataflows.archive",
         port_offset=2,
         configured=lambda site: site.archive is not None,
+        patient=True,
     ),
 }
 

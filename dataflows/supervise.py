@@ -35,7 +35,8 @@ LONGEST_PAUSE_SECONDS = 10.0
 HEALTHY_SECONDS = 30.0
 STOP_SECONDS = 15.0
 HEAD_START_SECONDS = 3.0
-LATER_SECONDS = 1.5
+# Of two that want the same core, one at 5 gets a third of what one at 0 gets.
+PATIENT_NICENESS = 5
 _LOOK_SECONDS = 0.05
 
 
@@ -89,8 +90,7 @@ def _supervise(
         own={
             child: {VARIABLE: str(own)} for child, _, own in children if not own.alone
         },
-        # What is derived can wait for the others, and is made of the log in any case.
-        later={c for c, name, _ in children if FLOWS[name].single and len(names) > 1},
+        patient={child for child, name, _ in children if FLOWS[name].patient},
         log_file=log_file,
     )
     return supervisor.run(lambda: STOP.requested)
@@ -120,11 +120,15 @@ class Supervisor:
         *,
         environment: Mapping[str, str],
         own: Mapping[str, Mapping[str, str]] | None = None,
-        later: Collection[str] = (),
+        patient: Collection[str] = (),
         log_file: Path | None = None,
     ) -> None:
-        """``own`` adds to the environment of single commands; some start ``later``."""
-        self._later = later
+        """``own`` adds to the environment of single commands.
+
+        Those that are ``patient`` leave the processor to the others where it is short:
+        polling comes first.
+        """
+        self._patient = patient
         self._children = [
             _Child(
                 name=name,
@@ -143,10 +147,6 @@ class Supervisor:
     def run(self, stop: Callable[[], bool]) -> int:
         """Supervise until ``stop`` says so (0) or a configuration is refused (2)."""
         code = 0
-        # Polling comes first: on a small machine all at once would hold it up.
-        begin = time.monotonic() + LATER_SECONDS
-        for child in self._children:
-            child.due = begin if child.name in self._later else 0.0
         try:
             while not stop() and not code:
                 for child in self._children:
@@ -178,6 +178,8 @@ class Supervisor:
         except OSError as error:  # no process, no memory, no room for the log file
             self._ended(child, now, str(error))
         else:
+            if child.name in self._patient:
+                _make_nice(child.process.pid)
             self._log.info(
                 "child_started", child=child.name, child_pid=child.process.pid
             )
@@ -236,3 +238,9 @@ class Supervisor:
                 process.kill()
                 code = process.wait()
             self._log.info("child_stopped", child=name, code=code)
+
+
+def _make_nice(pid: int) -> None:
+    """Lower the priority of a process that has no threads yet: they will inherit it."""
+    niceness = os.getpriority(os.PRIO_PROCESS, 0) + PATIENT_NICENESS
+    os.setpriority(os.PRIO_PROCESS, pid, niceness)

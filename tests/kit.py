@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 def until(
-    found: Callable[[], T | None], what: str, seconds: float = 30.0, pause: float = 0.05
+    found: Callable[[], T | None], what: str, seconds: float = 60.0, pause: float = 0.05
 ) -> T:
     """Ask until there is an answer that is true; AssertionError after ``seconds``."""
     end = time.monotonic() + seconds
@@ -65,7 +65,7 @@ class Flow:
         """SIGKILL to its whole process group."""
         if self.process.poll() is None:
             os.killpg(self.pid, signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(30)
 
     def text(self) -> str:
         """What it has said so far."""

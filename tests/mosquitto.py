@@ -69,7 +69,7 @@ class Mosquitto:
         trace: TracebackType | None,
     ) -> None:
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(30)
 
     def _answers(self) -> bool:
         with socket.socket() as probe:

@@ -54,7 +54,7 @@ class S3Server:
         trace: TracebackType | None,
     ) -> None:
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(30)
         assert self._process.stdout is not None
         self._process.stdout.close()
 

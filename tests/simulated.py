@@ -74,7 +74,7 @@ class SimulatorProcess:
     ) -> None:
         self._process.terminate()
         try:
-            self._process.wait(10)
+            self._process.wait(30)
         finally:
             self._process.kill()
             assert self._process.stdout is not None

@@ -18,6 +18,7 @@ from tests.benchmarks import (
     log,
     mqtt,
     replicas,
+    restart,
 )
 from tests.benchmarks.result import Result, machine, markdown
 
@@ -30,6 +31,7 @@ BENCHMARKS: dict[str, Callable[[bool], Iterator[Result]]] = {
     "mqtt": mqtt.run,
     "replicas": replicas.run,
     "derive": derive.run,
+    "restart": restart.run,
 }
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 

@@ -89,7 +89,7 @@ class _Subscriber:
         self._client.connect("127.0.0.1", port)
         self._client.subscribe("spBv1.0/pm500/DDATA/#")
         self._client.loop_start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(30)
 
     def _message(self, _: object, __: object, message: paho.MQTTMessage) -> None:
         now = time.time() * 1000

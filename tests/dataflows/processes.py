@@ -41,7 +41,7 @@ def write_site(folder: Path, text: str = SITE) -> Path:
     return path
 
 
-def wait_for(what: Callable[[], T | None], seconds: float = 20.0) -> T:
+def wait_for(what: Callable[[], T | None], seconds: float = 60.0) -> T:
     """What ``what`` gives once it is true; AssertionError after ``seconds``."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -95,7 +95,7 @@ def test_a_stop_signal_ends_it_with_every_slot_in_the_log(
         flow = plant.start("run", "acquire")
         until(lambda: written(plant) > 40, "frames")
         flow.process.send_signal(number)
-        assert flow.process.wait(20) == 0, flow.text()
+        assert flow.process.wait(30) == 0, flow.text()
     finally:
         plant.close()
     frames = frames_of(plant)
@@ -115,7 +115,7 @@ def test_it_runs_by_the_engines_own_command(
         try:
             until(lambda: written(plant) > 10, "frames")
             process.send_signal(signal.SIGTERM)
-            assert process.wait(20) == 0
+            assert process.wait(30) == 0
         finally:
             process.kill()
 
@@ -127,7 +127,7 @@ def test_a_site_over_the_polling_budget_is_refused(
     plant.meters[1]["groups"] = {"realtime": 0.2, "status": 0.2}
     plant.__post_init__()
     flow = plant.start("run", "acquire")
-    assert flow.process.wait(20) == 2
+    assert flow.process.wait(30) == 2
     assert "meter[1].groups: 15.00 requests/s is over" in flow.text()
 
 

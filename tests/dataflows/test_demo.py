@@ -226,7 +226,7 @@ def test_a_process_that_does_not_start_is_told_with_its_last_words(
     with pytest.raises(DemoError, match="simulator ended with exit code 1") as error:
         child.lines(1, 20.0, lambda: False)
     assert "No module named no_such_module" in str(error.value)
-    child.wait(5)
+    child.wait(30)
 
 
 # -- the whole ---------------------------------------------------------------------
@@ -305,7 +305,7 @@ def test_a_killed_demo_leaves_no_process(tmp_path: Path) -> None:
         wait_for(lambda: all_flows(tmp_path))
         children = family(running.pid)
         running.kill()
-        wait_for(lambda: all(map(gone, children)), 10)
+        wait_for(lambda: all(map(gone, children)))
 
 
 @pytest.mark.integration

@@ -31,7 +31,7 @@ def test_a_setting_that_no_client_takes_ends_the_flow_for_good(
 ) -> None:
     site = write_site(tmp_path, f"{SITE}{KAFKA}{setting}\n")
     with process((*PM500, "run", flow), site) as running:
-        assert running.wait(20) == 2
+        assert running.wait(30) == 2
     text = (tmp_path / "stderr.log").read_text("utf-8")
     assert f"{site}: 1 mistake(s)\n  kafka.client: " in text
     assert said in text

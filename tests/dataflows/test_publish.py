@@ -75,7 +75,7 @@ class Acquisition(threading.Thread):
 
     def begin(self) -> None:
         self.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(30)
 
     def end(self) -> None:
         self._end.set()

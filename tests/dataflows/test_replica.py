@@ -435,7 +435,7 @@ def test_one_works_on_the_log_and_the_other_stands_by_until_it_is_gone(
             first.wait()
             until(lambda: works() == ["1/2", "2/2"], "the second works")
             second.terminate()
-            assert second.wait(10) == 0
+            assert second.wait(30) == 0
 
 
 @pytest.mark.integration
@@ -447,4 +447,4 @@ def test_a_stop_ends_the_standing_by(tmp_path: Path) -> None:
         with process(command, site, PM500_REPLICA="2/2") as second:
             until(lambda: events(site, "stands_by"), "the second stands by")
             second.terminate()
-            assert second.wait(10) == 0
+            assert second.wait(30) == 0

@@ -36,7 +36,7 @@ def test_a_signal_stops_a_flow_gracefully(
     with process(RUN, site) as flow:
         found(site, "tiny")
         flow.send_signal(number)
-        assert flow.wait(10) == 0
+        assert flow.wait(30) == 0
     assert events(site, "flow_stopped")
 
 
@@ -50,7 +50,7 @@ def test_a_signal_stops_a_flow_that_bytewax_runs(
     with process(command, site) as flow:
         found(site, "tiny")
         flow.send_signal(number)
-        assert flow.wait(10) == 0
+        assert flow.wait(30) == 0
 
 
 @pytest.mark.integration
@@ -74,7 +74,7 @@ def test_a_flow_serves_its_metrics_and_health(tmp_path: Path) -> None:
 def test_a_failure_is_one_line_and_a_log_entry(tmp_path: Path) -> None:
     site = write_site(tmp_path)
     with process(RUN, site, TINY_MODE="raise") as flow:
-        assert flow.wait(20) == 1
+        assert flow.wait(30) == 1
     text = (tmp_path / "stderr.log").read_text()
     assert text.endswith("pm500 run tiny: ValueError: the tiny flow broke\n")
     assert "next_batch" in events(site, "flow_failed")[0]["exception"]
@@ -94,7 +94,7 @@ def test_a_wrong_site_is_exit_code_two_with_all_mistakes(
 ) -> None:
     site = write_site(tmp_path, SITE + 'log_format = "odd"\n[mqtt]\nport = -1\n')
     with process(command, site) as flow:
-        assert flow.wait(20) == 2
+        assert flow.wait(30) == 2
     assert (tmp_path / "stderr.log").read_text().splitlines() == [
         f"{site}: 3 mistake(s)",
         "  mqtt.host: Field required",
@@ -117,7 +117,7 @@ def test_a_wrong_part_is_exit_code_two_in_one_line(
 ) -> None:
     site = write_site(tmp_path)
     with process(command, site, PM500_REPLICA="3/2") as flow:
-        assert flow.wait(20) == 2
+        assert flow.wait(30) == 2
     assert (tmp_path / "stderr.log").read_text() == (
         "PM500_REPLICA: '3/2' is not of the form 2/8, the second of eight\n"
     )
@@ -128,7 +128,7 @@ def test_a_data_folder_that_cannot_be_is_a_mistake(tmp_path: Path) -> None:
     site = write_site(tmp_path)
     (tmp_path / "data").write_text("a file stands here")
     with process(RUN, site) as flow:
-        assert flow.wait(20) == 2
+        assert flow.wait(30) == 2
     assert f"{site}: site.data: " in (tmp_path / "stderr.log").read_text()
 
 
@@ -141,7 +141,7 @@ def test_a_second_process_of_a_flow_gives_up_and_names_the_first(
     with process(RUN, site) as first:
         found(site, "tiny")
         with process(RUN, site) as second:
-            assert second.wait(20) == 3
+            assert second.wait(30) == 3
         assert first.poll() is None
     text = (tmp_path / "stderr.log").read_text()
     assert f"tiny runs already: pid {first.pid} holds" in text
@@ -162,7 +162,7 @@ def test_a_flow_waits_for_one_that_is_ending(tmp_path: Path) -> None:
                 )
             )
             second.terminate()
-            assert second.wait(10) == 0
+            assert second.wait(30) == 0
 
 
 @pytest.mark.integration
@@ -174,7 +174,7 @@ def test_a_stop_ends_the_wait_for_the_lock(tmp_path: Path) -> None:
         with process(RUN, site) as flow:
             wait_for(lambda: events(site, "waits_for_lock"))
             flow.terminate()
-            assert flow.wait(5) == 0
+            assert flow.wait(30) == 0
 
 
 @pytest.mark.integration
@@ -249,7 +249,7 @@ def test_logs_that_nobody_reads_stop_no_flow(tmp_path: Path) -> None:
         (tmp_path / "data" / "warm").touch()
         wait_for(lambda: get(found(site, "tiny"), "/readyz")[0] == 200)
         flow.terminate()
-        assert flow.wait(10) == 0
+        assert flow.wait(30) == 0
     finally:
         flow.kill()
         flow.wait()

@@ -8,6 +8,7 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
+import psutil
 import pytest
 
 from dataflows.supervise import Supervisor, pause_after
@@ -45,7 +46,7 @@ def test_a_stop_reaches_the_flows_and_is_exit_code_zero(
     with process(SUPERVISE, site) as supervisor:
         run = found(site, "tiny")
         supervisor.send_signal(number)
-        assert supervisor.wait(10) == 0
+        assert supervisor.wait(30) == 0
         assert gone(run.pid)
     assert events(site, "child_stopped")[0]["code"] == 0
 
@@ -56,7 +57,7 @@ def test_a_killed_flow_is_started_again(tmp_path: Path) -> None:
     with process(SUPERVISE, site):
         first = found(site, "tiny").pid
         os.kill(first, signal.SIGKILL)
-        wait_for(lambda: found(site, "tiny").pid != first, 5)
+        wait_for(lambda: found(site, "tiny").pid != first)
     assert events(site, "child_ended")[0]["why"] == "exit code -9"
 
 
@@ -76,7 +77,7 @@ def test_flows_end_with_a_killed_supervisor(tmp_path: Path, mode: str) -> None:
     with process(SUPERVISE, site, TINY_MODE=mode) as supervisor:
         child = found(site, "tiny").pid
         supervisor.kill()
-        wait_for(lambda: gone(child), 5)
+        wait_for(lambda: gone(child))
 
 
 @pytest.mark.integration
@@ -87,7 +88,31 @@ def test_the_flow_is_back_soon_after_a_killed_supervisor(tmp_path: Path) -> None
         supervisor.kill()
         supervisor.wait()
     with process(SUPERVISE, site):
-        wait_for(lambda: found(site, "tiny").pid != first, 5)
+        wait_for(lambda: found(site, "tiny").pid != first)
+
+
+@pytest.mark.integration
+@pytest.mark.timeout(60)
+def test_patient_flows_leave_the_processor_to_the_others() -> None:
+    sleep = [sys.executable, "-c", "import time; time.sleep(120)"]
+    supervisor = Supervisor(
+        {"acquire": [*sleep, "acquire"], "archive": [*sleep, "archive"]},
+        environment=os.environ,
+        patient={"archive"},
+    )
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    expected = {"acquire": own, "archive": min(own + 5, 19)}
+
+    def as_expected() -> bool:
+        children = {child.pid: child.cmdline() for child in psutil.Process().children()}
+        found = {
+            words[-1]: os.getpriority(os.PRIO_PROCESS, pid)
+            for pid, words in children.items()
+            if words[:3] == sleep
+        }
+        return found == expected
+
+    assert supervisor.run(as_expected) == 0
 
 
 @pytest.mark.integration
@@ -167,7 +192,7 @@ def test_pm500_run_supervises_what_the_site_has(tmp_path: Path) -> None:
         found(site, "archive")
         found(site, "derive")
         supervisor.terminate()
-        assert supervisor.wait(20) == 0
+        assert supervisor.wait(30) == 0
     stopped = {each["child"]: each["code"] for each in events(site, "child_stopped")}
     assert stopped == {"acquire": 0, "derive": 0, "archive": 0}
 

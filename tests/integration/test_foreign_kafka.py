@@ -60,7 +60,7 @@ def site(tmp_path: Path, kafka: KafkaBroker) -> Path:
     with process((*PM500, "run", "forward"), path) as flow:
         until(moved, "all frames are in Kafka")
         flow.terminate()
-        assert flow.wait(15) == 0
+        assert flow.wait(30) == 0
     log.close()
     return path
 

@@ -96,7 +96,7 @@ def test_frames_go_from_the_edge_into_the_archive_over_tls_and_a_password(
         wait_for(lambda: archived(site) == len(ROWS), 60)
         for flow in (forward, archive):
             flow.terminate()
-        assert [flow.wait(15) for flow in (forward, archive)] == [0, 0]
+        assert [flow.wait(30) for flow in (forward, archive)] == [0, 0]
     assert moved(site) == ROWS
 
 
@@ -130,7 +130,7 @@ def test_a_wrong_password_holds_a_flow_until_its_file_is_mended(
         assert REFUSED in held["reason"]
         assert len(events(site, "hold_over")) == 1
         forward.terminate()
-        assert forward.wait(15) == 0
+        assert forward.wait(30) == 0
     assert broker.password not in (tmp_path / "stderr.log").read_text("utf-8")
 
 

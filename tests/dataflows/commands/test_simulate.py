@@ -53,7 +53,7 @@ def test_it_says_its_ports_serves_records_and_stops_cleanly(
         assert ready["last"] == "127.1.1.50"
         with registered("127.1.1.50", ready["ethernet_ip_port"]):
             process.send_signal(number)
-            assert process.wait(10) == 0
+            assert process.wait(30) == 0
     record = Record.load(path)
     assert [event.what for event in record.connections] == ["opened", "closed"]
     assert [r.meter for r in record.requests] == ["meter0300"]
@@ -82,7 +82,7 @@ def test_text_says_one_line_for_each_port() -> None:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(3)]
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
     assert [line.split(":")[0] for line in lines] == [
         "EtherNet/IP",
         "Modbus TCP",

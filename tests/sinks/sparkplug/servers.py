@@ -92,7 +92,7 @@ class Host:
         self._client = client
 
     def ready(self) -> Host:
-        assert self._ready.wait(20)
+        assert self._ready.wait(30)
         return self
 
     def command(self, topic: str, payload: bytes) -> None:
