@@ -25,9 +25,10 @@ from dataflows.reading import Reading, Start, patient_schemas, skip_lost
 from dataflows.runtime import FlowContext, refuse_site, start_flow
 from dataflows.site import Archive as Settings
 from sinks.archive.commit import Archive
-from sinks.archive.rows import EventRows, FrameRows, Rejected
-from sinks.archive.sink import ArchiveSink, Rolls
+from sinks.archive.rows import EventRows, FrameRows
 from sinks.archive.writer import ArchiveWriter
+from sinks.contract import Rejected
+from sinks.rolls.sink import Rolls, RollSink
 
 __all__ = ["READER", "flow"]
 
@@ -60,11 +61,11 @@ def flow() -> Dataflow:
     items = op.flat_map("items", batches, _route(context, sorted(writers)))
     settings = context.site.archive or Settings()
     rolls = Rolls(
-        rows=settings.roll_rows,
+        count=settings.roll_rows,
         bytes=settings.roll_bytes,
         seconds=settings.roll_seconds,
     )
-    sink = ArchiveSink(
+    sink = RollSink(
         writers,
         rolls=rolls,
         host=sink_host(context, READER),

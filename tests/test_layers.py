@@ -20,7 +20,7 @@ ALLOWED = {
 # The one arrow between sinks and connectors: the log's storage is both ends' business.
 EXTRA = {("sinks/log.py", "connectors.log")}
 # The only libraries of transforms/, and what of Python's own would make it impure.
-PURE = {"fastavro", "numpy", "polars", "pydantic"}
+PURE = {"fastavro", "numpy", "orjson", "polars", "pydantic"}
 IMPURE = {
     "asyncio",
     "concurrent",

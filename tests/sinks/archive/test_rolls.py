@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from threading import Event as Signal
 
@@ -18,9 +19,10 @@ from bytewax.testing import TestingSource, cluster_main, run_main
 from connectors.log.contract import EVENTS, FRAMES, Batch
 from connectors.log.embedded import EmbeddedLog
 from sinks.archive.commit import SecondWriter
-from sinks.archive.sink import ArchiveSink, Rolls
 from sinks.archive.writer import ArchiveWriter
 from sinks.contract import Host, LogBatch
+from sinks.rolls.contract import roll_now
+from sinks.rolls.sink import Rolls, RollSink
 from tests.kit import until
 from tests.sinks.archive.making import REALTIME, Writer, batch_of, frame, make_log
 from transforms.codec.records import Event
@@ -41,7 +43,7 @@ class Flow:
         self.folder = tmp_path / "a"
         self.log = make_log(tmp_path / "log.sqlite")
         self.writer = Writer(self.folder, self.log)
-        self.sink = ArchiveSink(
+        self.sink = RollSink(
             {NAME: lambda: self.writer.writer},
             rolls=rolls,
             host=Host(
@@ -74,7 +76,7 @@ class Flow:
 
 
 def _rolls(rows: int = 10**9, size: int = 10**9, seconds: float = 1e9) -> Rolls:
-    return Rolls(rows=rows, bytes=size, seconds=seconds)
+    return Rolls(count=rows, bytes=size, seconds=seconds)
 
 
 def test_files_roll_by_rows(tmp_path: Path) -> None:
@@ -238,11 +240,8 @@ def test_the_engine_routes_each_partition_to_its_own_writer(
             (f"{EVENTS}-0", batch_of(log, EVENTS, range(1))),
             (NAME, None),
         ]
-    sink = ArchiveSink(
-        {
-            f"{topic}-0": lambda topic=topic: _writer(tmp_path, topic)  # type: ignore[misc] # mypy cannot infer a default's lambda
-            for topic in (FRAMES, EVENTS)
-        },
+    sink = RollSink(
+        {f"{topic}-0": partial(_writer, tmp_path, topic) for topic in (FRAMES, EVENTS)},
         rolls=_rolls(),
         host=Host(hold=print, clear=lambda: None, stopping=lambda: False),
     )
@@ -256,7 +255,7 @@ def test_the_engine_routes_each_partition_to_its_own_writer(
     assert pl.scan_delta(str(tmp_path / "a/events")).collect().height == 1
 
 
-def _writer(tmp_path: Path, topic: str) -> object:
+def _writer(tmp_path: Path, topic: str) -> ArchiveWriter:
     log = EmbeddedLog(tmp_path / "log.sqlite")
     return Writer(tmp_path / "a", log, topic).writer
 
@@ -273,5 +272,5 @@ def test_nothing_is_committed_before_the_log_is_durable(tmp_path: Path) -> None:
     )
     writer.add(flow.append(0))
     with pytest.raises(OSError, match="cannot sync"):
-        writer.roll()
+        roll_now(writer)
     assert flow.rows == 0
