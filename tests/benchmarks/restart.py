@@ -52,6 +52,7 @@ def run(fast: bool) -> Iterator[Result]:
                 written = frames_in(plant.log_path)
                 flow = plant.start("run")
                 outages.append(back_after(plant, killed, written))
+            assert flow.stop(60) == 0, flow.text()[-3000:]
         finally:
             plant.close()
     yield Result(
