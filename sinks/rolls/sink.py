@@ -37,7 +37,7 @@ class Rolls:
 class RollSink(FixedPartitionedSink[Item, None], Generic[R]):
     """Takes ``(partition name, batch)`` items; None instead of a batch is a tick.
 
-    ``writers`` has a builder per partition name (``<topic>-<partition>``), called in
+    ``host`` gives a partition's; ``writers`` has a builder per partition name (``<topic>-<partition>``), called in
     the worker that owns it. Age is looked at when items come: send ticks. Rolls are
     committed by ``background`` while the next are collected, without it by the worker
     itself. A partition has one roll under way: while that is refused, or is slower
@@ -50,7 +50,7 @@ class RollSink(FixedPartitionedSink[Item, None], Generic[R]):
         writers: Mapping[str, Callable[[], RollWriter[R]]],
         *,
         rolls: Rolls,
-        host: Host,
+        host: Callable[[str], Host],
         background: Executor | None = None,
         retry_seconds: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
@@ -59,8 +59,9 @@ class RollSink(FixedPartitionedSink[Item, None], Generic[R]):
         self._names = sorted(writers)
         self._rolls = rolls
         self._clock = clock
+        self._host = host
         self._committer = partial(
-            Committer, host=host, background=background, retry_seconds=retry_seconds
+            Committer, background=background, retry_seconds=retry_seconds
         )
 
     def list_parts(self) -> list[str]:
@@ -76,9 +77,8 @@ class RollSink(FixedPartitionedSink[Item, None], Generic[R]):
     ) -> StatefulSinkPartition[Item, None]:
         """Open the archive in the worker that owns the partition."""
         writer = self._writers[for_part]()
-        return _Partition(
-            writer, self._committer(writer), for_part, self._rolls, self._clock
-        )
+        committer = self._committer(writer, host=self._host(for_part))
+        return _Partition(writer, committer, for_part, self._rolls, self._clock)
 
 
 class _Partition(StatefulSinkPartition[Item, None], Generic[R]):

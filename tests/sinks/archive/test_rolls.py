@@ -46,7 +46,7 @@ class Flow:
         self.sink = RollSink(
             {NAME: lambda: self.writer.writer},
             rolls=rolls,
-            host=Host(
+            host=lambda _: Host(
                 hold=self._hold, clear=lambda: None, stopping=lambda: self.stopping
             ),
             background=background,
@@ -243,7 +243,7 @@ def test_the_engine_routes_each_partition_to_its_own_writer(
     sink = RollSink(
         {f"{topic}-0": partial(_writer, tmp_path, topic) for topic in (FRAMES, EVENTS)},
         rolls=_rolls(),
-        host=Host(hold=print, clear=lambda: None, stopping=lambda: False),
+        host=lambda _: Host(hold=print, clear=lambda: None, stopping=lambda: False),
     )
     flow = Dataflow("test")
     op.output("archive", op.input("items", flow, TestingSource(items)), sink)

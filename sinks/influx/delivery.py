@@ -1,0 +1,162 @@
+"""A roll of lines on its way: what the server's answers make of it. Knows no socket.
+
+What was taken is not sent again, whatever comes of the rest; nothing is taken back. The
+same line sent twice is the same point, so a roll that is made again after a crash does
+no harm.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from sinks.contract import Rejected
+from sinks.influx.answer import Answer, Step
+from sinks.rolls.contract import Refused
+from transforms.model.metrics import NO_METRICS, Metrics
+
+__all__ = ["Backoff", "Delivery", "Sent"]
+
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+MEND_PAUSE_SECONDS = 5.0
+# Where so many are refused and none was taken, so many others are tried; a server that
+# takes none of them either does not mean the lines.
+ALL_BAD = 10
+SAMPLES = 20
+
+
+class Sent(NamedTuple):
+    """A record and its lines, joined."""
+
+    offset: int
+    key: str
+    value: bytes
+    lines: bytes
+
+
+class Backoff:
+    """Pauses that double, of one server; a yes forgets them.
+
+    ``spread`` gives a number from 0 to 1: pauses are up to a fifth longer or shorter, so
+    that many clients do not come back at once.
+    """
+
+    def __init__(self, spread: Callable[[], float] = random.random) -> None:
+        self._spread = spread
+        self._next = FIRST_PAUSE_SECONDS
+
+    def pause(self) -> float:
+        """Seconds to wait now."""
+        pause = self._next
+        self._next = min(2 * pause, LONGEST_PAUSE_SECONDS)
+        return pause * (0.8 + 0.4 * self._spread())
+
+    def reset(self) -> None:
+        """The server said yes."""
+        self._next = FIRST_PAUSE_SECONDS
+
+
+class Delivery:
+    """The records ``first`` to ``last`` of a partition, as far as they have lines.
+
+    ``rejected`` are those that are set aside once it is delivered; the server's own
+    verdicts come to those that were given.
+    """
+
+    def __init__(
+        self,
+        records: Sequence[Sent],
+        *,
+        rejected: Sequence[Rejected],
+        last: int,
+        post: Callable[[bytes], None],
+        backoff: Backoff,
+        metrics: Metrics = NO_METRICS,
+    ) -> None:
+        self._todo = deque([records] if records else [])
+        self._post = post
+        self._backoff = backoff
+        self._metrics = metrics
+        self._takes = False
+        self._bad: list[tuple[Sent, str]] = []
+        self._given = list(rejected)
+        self.last = last
+
+    @property
+    def rejected(self) -> list[Rejected]:
+        """What has no place in InfluxDB, in the order of the log."""
+        bad = [Rejected(*record[:3], f"InfluxDB: {why}") for record, why in self._bad]
+        return sorted([*self._given, *bad])
+
+    def commit(self) -> None:
+        """Have it all taken; Refused where the server cannot or may not, now.
+
+        A call that failed is made again, and goes on where that one stopped.
+        """
+        while self._todo:
+            records = self._todo[0]
+            try:
+                self._post(b"\n".join([record.lines for record in records]))
+            except Answer as answer:
+                self._count(answer)
+                self._after(records, answer)
+            else:
+                self._count(None)
+                self._yes(records)
+
+    def _yes(self, records: Sequence[Sent]) -> None:
+        self._todo.popleft()
+        self._takes = True
+        self._backoff.reset()
+        lines = sum(record.lines.count(b"\n") + 1 for record in records)
+        self._metrics.count("pm500_influx_points_total", lines)
+
+    def _after(self, records: Sequence[Sent], answer: Answer) -> None:
+        match answer.step:
+            case Step.AGAIN:
+                pause = self._backoff.pause()
+                raise Refused(str(answer), max(pause, answer.retry_after or 0.0))
+            case Step.MEND:
+                raise Refused(str(answer), MEND_PAUSE_SECONDS)
+            case Step.PASS:
+                self._yes(records)
+            case Step.SPLIT | Step.ISOLATE:
+                self._divide(records, answer)
+
+    def _divide(self, records: Sequence[Sent], answer: Answer) -> None:
+        """Halves instead of the whole; the one that cannot be halved is set aside."""
+        self._todo.popleft()
+        if len(records) > 1:
+            half = len(records) // 2
+            self._todo.extendleft([records[half:], records[:half]])
+            return
+        self._bad.append((records[0], str(answer)))
+        if len(self._bad) < ALL_BAD or self._takes or self._takes_another():
+            return
+        # Nothing is set aside: all of it is tried again.
+        self._todo.appendleft([record for record, _ in self._bad])
+        self._bad.clear()
+        raise Refused(f"every line is refused: {answer}", MEND_PAUSE_SECONDS)
+
+    def _takes_another(self) -> bool:
+        """Whether some that wait are taken alone; they are sent again later."""
+        waiting = [record for records in self._todo for record in records]
+        for record in waiting[:: max(1, len(waiting) // SAMPLES)]:
+            try:
+                self._post(record.lines)
+            except Answer as answer:
+                self._count(answer)
+                if answer.step is not Step.ISOLATE:
+                    break  # what it means is seen when its turn comes
+            else:
+                self._count(None)
+                self._takes = True
+                break
+        return self._takes or not waiting
+
+    def _count(self, answer: Answer | None) -> None:
+        code = "204" if answer is None else str(answer.status or "none")
+        self._metrics.count("pm500_influx_requests_total", answer=code)
