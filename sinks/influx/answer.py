@@ -7,6 +7,7 @@ its answers.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -17,7 +18,7 @@ __all__ = ["Answer", "Step"]
 _LONGEST_WAIT_SECONDS = 3600.0
 _LONGEST_TEXT = 300
 # Of a point that is older than the database keeps there is nothing to mend.
-_EXPIRED = "beyond retention policy"
+_EXPIRED = re.compile(r"beyond retention policy dropped=(\d+)")
 
 
 class Step(Enum):
@@ -60,8 +61,14 @@ class Answer(Exception):  # noqa: N818 - it says what came
             case 413:
                 return Step.SPLIT
             case 400 | 422:
-                return Step.PASS if _EXPIRED in self.text else Step.ISOLATE
+                return Step.PASS if self.expired else Step.ISOLATE
         return Step.AGAIN if self.status >= 500 else Step.MEND
+
+    @property
+    def expired(self) -> int:
+        """How many points the server has dropped because they are too old to keep."""
+        found = _EXPIRED.search(self.text)
+        return int(found[1]) if found else 0
 
 
 def _said(body: str, headers: Mapping[str, str]) -> str:

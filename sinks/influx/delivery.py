@@ -107,12 +107,14 @@ class Delivery:
                 self._count(None)
                 self._yes(records)
 
-    def _yes(self, records: Sequence[Sent]) -> None:
+    def _yes(self, records: Sequence[Sent], expired: int = 0) -> None:
         self._todo.popleft()
         self._takes = True
         self._backoff.reset()
         lines = sum(record.lines.count(b"\n") + 1 for record in records)
-        self._metrics.count("pm500_influx_points_total", lines)
+        self._metrics.count("pm500_influx_points_total", lines - expired)
+        if expired:
+            self._metrics.count("pm500_influx_expired_total", expired)
 
     def _after(self, records: Sequence[Sent], answer: Answer) -> None:
         match answer.step:
@@ -122,7 +124,7 @@ class Delivery:
             case Step.MEND:
                 raise Refused(str(answer), MEND_PAUSE_SECONDS)
             case Step.PASS:
-                self._yes(records)
+                self._yes(records, answer.expired)
             case Step.SPLIT | Step.ISOLATE:
                 self._divide(records, answer)
 

@@ -67,15 +67,12 @@ class LinesOfFrames:
             sifted = self._sifter.sift(schema, texts, [values[place] for place in own])
             rejected += [Rejected(own[n], why) for n, why in sifted.rejected]
             kept = [texts[n] for n in sifted.kept]
-            try:
-                lines = self._known[header].of(kept, sifted.columns)
-            except LineError as error:
-                # A name of an asset that line protocol has no form for.
-                rejected += [Rejected(own[n], str(error)) for n in sifted.kept]
-                continue
-            pieces += [
-                Piece(own[n], text) for n, text in zip(sifted.kept, lines, strict=True)
-            ]
+            lines = self._known[header].of(kept, sifted.columns)
+            for n, text in zip(sifted.kept, lines, strict=True):
+                if isinstance(text, LineError):
+                    rejected.append(Rejected(own[n], str(text)))
+                else:
+                    pieces.append(Piece(own[n], text))
         return sorted(pieces), sorted(rejected)
 
     def _schema(self, header: bytes, value: bytes) -> FrameSchema:

@@ -19,7 +19,7 @@ from transforms.codec.batch import FrameColumns
 from transforms.codec.frame import FrameSchema
 from transforms.lines.names import FRAME, PHASES, place_of
 from transforms.lines.numbers import digits
-from transforms.lines.text import tags
+from transforms.lines.text import LineError, tags
 from transforms.model.quality import Quality, Status, worst
 
 __all__ = ["FrameLines"]
@@ -52,10 +52,11 @@ class FrameLines:
         # An asset has few patterns of qualities; a storm of others is made anew.
         self._template = lru_cache(_TEMPLATES)(self._make)
 
-    def of(self, keys: Sequence[str], columns: FrameColumns) -> list[bytes]:
-        """The lines of each frame, joined; LineError for an asset that has no tags."""
+    def of(self, keys: Sequence[str], columns: FrameColumns) -> list[bytes | LineError]:
+        """The lines of each frame, joined; LineError where its asset has no tags."""
         rows, quality = _tokens(columns)
-        template, out = self._template, []
+        template = self._template
+        out: list[bytes | LineError] = []
         width = quality.shape[1]
         data = quality.tobytes()
         for at, (key, row, status, slot_us) in enumerate(
@@ -64,7 +65,11 @@ class FrameLines:
                 strict=True,
             )
         ):  # fmt: skip
-            text, pick = template(key, data[at * width : (at + 1) * width], status)
+            try:
+                text, pick = template(key, data[at * width : (at + 1) * width], status)
+            except LineError as error:
+                out.append(error)
+                continue
             row.append(b"%d000" % slot_us)
             out.append(text % pick(row))
         return out

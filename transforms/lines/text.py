@@ -22,6 +22,8 @@ __all__ = [
 ]
 
 _KEY = str.maketrans({",": r"\,", "=": r"\=", " ": r"\ "})
+# The first and last of the 64-bit numbers mean something else to InfluxDB.
+_LAST_NS = (1 << 63) - 3
 _STRING = str.maketrans({'"': r"\"", "\\": r"\\", "\n": " ", "\r": " "})
 
 
@@ -97,5 +99,7 @@ def fields(values: Mapping[str, float | str | Mapping[str, str] | None]) -> byte
 
 
 def line(measurement: bytes, tag_set: bytes, field_set: bytes, time_ns: int) -> bytes:
-    """One line, without a line break behind it."""
+    """One line, without a line break behind it; LineError for a time beyond 64 bits."""
+    if not -_LAST_NS <= time_ns <= _LAST_NS:
+        raise LineError(f"time {time_ns} ns is beyond what InfluxDB can hold")
     return b"%b%b %b %d" % (measurement, tag_set, field_set, time_ns)
