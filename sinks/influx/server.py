@@ -8,7 +8,9 @@ rest; so the body is compressed before it gets there.
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import urllib3
@@ -72,8 +74,12 @@ class InfluxServer:
         """
         body = gzip.compress(lines, _GZIP_LEVEL, mtime=0)
         post = self._post_2 if self._target.version == 2 else self._post_1
+        self._asked(partial(post, body))
+
+    def _asked(self, ask: Callable[[], Any]) -> Any:
+        """What the client gives; Answer in place of all that it raises."""
         try:
-            post(body)
+            return ask()
         except ApiException as error:
             if not error.status:  # TLS trouble, as the client tells it
                 raise Answer(None, " ".join(str(error.reason).split())) from error
@@ -83,6 +89,11 @@ class InfluxServer:
             raise Answer(None, _why(error)) from error
         except UnicodeDecodeError as error:
             raise Answer(None, f"no InfluxDB answers there: {error}") from error
+
+    def version(self) -> str:
+        """What the server says that it is, ``unknown`` where it does not say; Answer."""
+        found = self._asked(partial(self._client.api_client.call_api, "/ping", "GET"))
+        return str(found[2].get("X-Influxdb-Version", "unknown"))
 
     def close(self) -> None:
         """Give the connection back."""
