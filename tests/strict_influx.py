@@ -49,14 +49,14 @@ class StrictInflux:
     """The server on a port of its own; a context manager."""
 
     def __init__(self, *, clock_ns: Callable[[], int] = time.time_ns) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._behavior = Behavior()
         self._points = Points(clock_ns)
         self._requests: list[Request] = []
         self._in_flight = 0
         self._most_in_flight = 0
         self._times_away = 0
-        self._ended = threading.Event()
+        self._ended = False
         self._server = _Server(self)
 
     @property
@@ -88,6 +88,7 @@ class StrictInflux:
             self._behavior = dataclasses.replace(self._behavior, **changes)
             away = self._behavior.away
             self._times_away += away
+            self._lock.notify_all()
         if away:
             self._server.hang_up()
 
@@ -99,7 +100,9 @@ class StrictInflux:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ended.set()
+        with self._lock:
+            self._ended = True
+            self._lock.notify_all()
         self._server.shutdown()
         self._server.server_close()
         self._server.hang_up()
@@ -119,8 +122,11 @@ class StrictInflux:
             self._in_flight += 1
             self._most_in_flight = max(self._most_in_flight, self._in_flight)
             answer = decide(behavior, self._points, parts.path, query, headers, body)
-        self._ended.wait(behavior.slow_seconds)
-        with self._lock:
+            # Nobody waits for the answer of one that went away.
+            self._lock.wait_for(
+                lambda: self._ended or self._times_away != times_away,
+                behavior.slow_seconds,
+            )
             self._in_flight -= 1
             code = answer.code if times_away == self._times_away else 0
             self._requests.append(

@@ -8,7 +8,7 @@ import zlib
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tests.strict_influx_points import Points, partial_write
+from tests.strict_influx_points import TOO_OLD, Outcome, Points, partial_write
 
 __all__ = ["DISK_FULL", "Answer", "Behavior", "Refusal", "body_of", "decide"]
 
@@ -87,6 +87,8 @@ def decide(
     body: bytes,
 ) -> Answer:
     """Store what is to be stored, and say what the server says; code 0 is silence."""
+    if behavior.away:
+        return Answer(0)
     packed = headers.get("content-encoding") == "gzip"
     try:
         text = (gzip.decompress(body) if packed else body).decode()
@@ -105,8 +107,6 @@ def _decide(
     size: int,
     text: str,
 ) -> Answer:
-    if behavior.away:
-        return Answer(0)
     is_v2 = path == "/api/v2/write"
     if refusal := behavior.refuses:
         after = refusal.retry_after
@@ -133,11 +133,11 @@ def _decide(
         keeps_seconds=behavior.keeps_seconds,
         stores_good_lines=not is_v2 if stores_good is None else stores_good,
     )
+    if outcome.dropped and is_v2:
+        text = _dropped_v2(outcome, behavior.keeps_seconds)
+        return Answer(422, f"failure writing points to database: {text}")
     if outcome.dropped:
-        text = partial_write(outcome.reason, outcome.dropped)
-        if is_v2:
-            text = f"failure writing points to database: {text}"
-        return Answer(422 if is_v2 else 400, text)
+        return Answer(400, partial_write(outcome.reason, outcome.dropped))
     if outcome.malformed:
         text = "\n".join(outcome.malformed)
         if outcome.stored:
@@ -175,6 +175,20 @@ def _admit_v1(
     if (policy := query.get("rp", "autogen")) != "autogen":
         return Answer(500, f"retention policy not found: {policy}")
     return None
+
+
+def _dropped_v2(outcome: Outcome, keeps_seconds: float | None) -> str:
+    """InfluxDB 2.7 names the retention, and the oldest and newest point, left out here."""
+    if outcome.reason != TOO_OLD or keeps_seconds is None:
+        return partial_write(outcome.reason, outcome.dropped)
+    minutes, seconds = divmod(int(keeps_seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    reason = (
+        f"dropped {outcome.dropped} points outside retention policy of duration"
+        f" {hours}h{minutes}m{seconds}s"
+    )
+    text = partial_write(reason, outcome.dropped)
+    return f"{text} for database: 0a1b2c3d4e5f6071 for retention policy: autogen"
 
 
 def body_of(answer: Answer, *, is_v2: bool) -> dict[str, str]:

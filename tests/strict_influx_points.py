@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 from tests.line_protocol import Line, Value, parse, type_name
 
-__all__ = ["Outcome", "Points", "Stored", "partial_write"]
+__all__ = ["TOO_OLD", "Outcome", "Points", "Stored", "partial_write"]
 
 Key = tuple[str, tuple[tuple[str, str], ...], int]
 Stored = dict[Key, dict[str, Value]]
 
+TOO_OLD = "points beyond retention policy"
 # The times that InfluxDB can keep.
 _EARLIEST, _LATEST = -(1 << 63) + 2, (1 << 63) - 2
 
@@ -82,7 +83,7 @@ class Points:
                 self._stored.setdefault(key, {}).update(point.fields)
                 outcome.stored += 1
         if too_old and not outcome.dropped:
-            outcome.dropped, outcome.reason = too_old, "points beyond retention policy"
+            outcome.dropped, outcome.reason = too_old, TOO_OLD
         return outcome
 
     def _conflict(self, measurement: str, fields: dict[str, Value]) -> str:
