@@ -36,7 +36,7 @@ format: ready-dev ## mend what ruff can mend, and format
 docs: ready-dev ## make the generated parts of README.md and docs/ anew
 	@$(PYTHON_IN) -m tests.reference
 
-services: ## get and start the servers on loopback (mosquitto, Kafka)
+services: ## get and start mosquitto, Kafka, InfluxDB and VictoriaMetrics on loopback
 	@deploy/services.sh start
 
 services-stop: ## stop them

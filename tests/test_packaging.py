@@ -82,7 +82,9 @@ def test_every_pin_is_one_that_pyproject_allows() -> None:
 
 def test_no_script_of_ours_names_a_download_address() -> None:
     files = [ROOT / "Makefile", ROOT / "constraints.txt", *ROOT.glob("deploy/**/*.sh")]
-    assert [file.name for file in files if "http" in file.read_text("utf-8")] == []
+    elsewhere = re.compile("https?://(?!127[.]0[.]0[.]1:)", re.IGNORECASE)
+    found = [file.name for file in files if elsewhere.search(file.read_text("utf-8"))]
+    assert found == []
 
 
 @pytest.mark.parametrize(
