@@ -18,7 +18,7 @@ __all__ = ["Answer", "Step"]
 _LONGEST_WAIT_SECONDS = 3600.0
 _LONGEST_TEXT = 300
 # Of a point that is older than the database keeps there is nothing to mend.
-_EXPIRED = re.compile(r"beyond retention policy dropped=(\d+)")
+_EXPIRED = re.compile(r"(?:beyond|outside) retention policy.* dropped=(\d+)")
 
 
 class Step(Enum):

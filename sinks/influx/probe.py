@@ -51,7 +51,7 @@ def _advice(answer: Answer, target: Target) -> str:
             )
         case 403:
             why = f"the {secret} may not write there"
-        case 404 if "not found" not in answer.text.lower() or not answer.text:
+        case 404 if "page not found" in answer.text or not answer.text:
             other = 1 if target.version == 2 else 2
             why = f"it has no such path; is it influx.version = {other}?"
         case 404:
