@@ -39,8 +39,8 @@ class FrameLines:
     """Makes the lines of frames of one schema.
 
     ``labels(asset)`` gives the tags of an asset, without group and phase. A reading that
-    is bad has no field. A frame without readings gives one line, of the total, with
-    ``quality`` and ``status``.
+    is bad has no field. Every frame has one line of the total; one without readings
+    has that alone, with ``quality`` and ``status``.
     """
 
     def __init__(
@@ -81,8 +81,6 @@ class FrameLines:
         for phase in PHASES:
             own = [n for n, place in enumerate(self._places) if place.phase == phase]
             found = self._fields(own, quality, status, total=phase == PHASES[-1])
-            if phase == PHASES[-1] and not (found or lines):
-                found = [], [f"quality={worst(quality)}"]
             if found is None:
                 continue
             used, texts = found
@@ -103,12 +101,13 @@ class FrameLines:
             return ([], [f"quality=0,status={status}"]) if total else None
         if all(quality[n] == Quality.BAD_NOT_IN_SYSTEM for n in own):
             own = []
-        if not own and not (total and status):
+        if not own and not total:
             return None
         used = [n for n in own if quality[n] < Quality.BAD_NO_VALUE]
         texts = [f"{self._places[n].field}=%b" for n in used]
-        # A partial poll that says nothing of the total is bad there.
-        texts.append(f"quality={worst(quality[n] for n in own) if own else 0}")
+        # A total without readings of its own speaks for the frame.
+        codes = [quality[n] for n in own] or quality
+        texts.append(f"quality={worst(codes)}")
         if total and status:
             texts.append(f"status={status}")
         return used, texts

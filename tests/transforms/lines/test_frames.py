@@ -137,7 +137,17 @@ def test_a_value_that_is_no_number_is_bad_whatever_its_quality_says() -> None:
         assert point.fields == {"quality": 0.0}
 
 
-def test_a_frame_always_has_a_point() -> None:
+@given(schemas, st.data())
+def test_every_frame_has_one_line_of_the_total(
+    schema: FrameSchema, data: st.DataObject
+) -> None:
+    frame = data.draw(records(schema))._replace(slot_us=0)
+    phases = [dict(p.tags)["phase"] for p in points_of(made(schema, frame)[0])]
+    assert phases.count("total") == 1
+    assert len(phases) == len(set(phases)) <= 8
+
+
+def test_a_frame_without_any_reading_of_its_system_has_a_point() -> None:
     nothing = bytes([Quality.BAD_NOT_IN_SYSTEM]) * len(REALTIME.columns)
     point = the_point(made(REALTIME, realtime(nothing))[0])
     assert point.fields == {"quality": float(worst(nothing))}
