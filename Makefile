@@ -9,8 +9,8 @@ PYTHON_IN := .venv/bin/python
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 16
 
-demo: ready ## a plant of simulated meters through the whole chain; ARGS="--seconds 40"
-	@exec .venv/bin/pm500 demo $(ARGS)
+demo: ready ## a plant of simulated meters through the whole chain; ARGS="--seconds 40", SERVICES=real
+	@exec deploy/demo.sh "$(SERVICES)" $(ARGS)
 
 test: ready-dev get-services ## ruff, mypy and all tests; ARGS go to pytest
 	@$(MAKE) --no-print-directory --keep-going lint types run-tests

@@ -32,13 +32,13 @@ from dataflows.cli import app
 from dataflows.demo.board import Board
 from dataflows.demo.latency import percentile
 from dataflows.demo.plant import (
-    MqttAddress,
     SimulatorPorts,
     fleet_toml,
     plant_of,
     site_toml,
 )
 from dataflows.demo.processes import Child, DemoError
+from dataflows.demo.servers import MqttAddress
 from dataflows.demo.summary import ArchiveCount, Outcome
 from dataflows.demo.table import View
 from dataflows.demo.trouble import troubles
