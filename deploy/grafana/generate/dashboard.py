@@ -137,7 +137,7 @@ def tag_variable(
         "datasource": DATASOURCE,
         "definition": query,
         "query": query,
-        "allValue": ".*" if several else None,
+        **({"allValue": ".*"} if several else {}),
         "current": current,
         "hide": 0,
         "includeAll": several,

@@ -8,6 +8,7 @@ from typing import Any
 
 __all__ = [
     "DATASOURCE",
+    "LEGEND",
     "Config",
     "Panel",
     "bars",
@@ -22,6 +23,12 @@ __all__ = [
 Panel = dict[str, Any]
 Config = dict[str, Any]
 DATASOURCE = {"type": "influxdb", "uid": "${datasource}"}
+LEGEND = {
+    "calcs": [],
+    "displayMode": "list",
+    "placement": "bottom",
+    "showLegend": True,
+}
 _PLAIN = {"mode": "absolute", "steps": [{"color": "green", "value": None}]}
 
 
@@ -72,11 +79,7 @@ def chart(
             links=links,
         ),
         options={
-            "legend": {
-                "displayMode": "list",
-                "placement": "bottom",
-                "showLegend": True,
-            },
+            "legend": LEGEND,
             "tooltip": {"mode": "multi", "sort": "none"},
         }
         | (options or {}),

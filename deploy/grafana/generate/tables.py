@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from deploy.grafana.generate.panels import Config, Panel, field_config, panel, targets
+from deploy.grafana.generate.panels import (
+    LEGEND,
+    Config,
+    Panel,
+    field_config,
+    panel,
+    targets,
+)
 
 __all__ = ["states", "table"]
 
@@ -38,7 +45,7 @@ def table(
         ),
         options={
             "cellHeight": "sm",
-            "footer": {"show": False, "reducer": ["sum"], "fields": ""},
+            "footer": {"show": False, "reducer": ["sum"]},
             "showHeader": True,
             "sortBy": [{"displayName": sorted_by, "desc": falling}]
             if sorted_by
@@ -71,11 +78,7 @@ def states(
         fieldConfig=config,
         options={
             "alignValue": "left",
-            "legend": {
-                "displayMode": "list",
-                "placement": "bottom",
-                "showLegend": True,
-            },
+            "legend": LEGEND,
             "mergeValues": True,
             "rowHeight": 0.9,
             "showValue": "never",
