@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parents[1] / "dashboards"
 
 
 def main() -> None:
-    """Write every file."""
+    """Write every file, and say where."""
     parser = argparse.ArgumentParser(description="Write the dashboards' JSON.")
     parser.add_argument(
         "--time-zone",
@@ -29,7 +29,9 @@ def main() -> None:
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     for name, text in files(given.time_zone).items():
-        given.folder.joinpath(name).write_text(text, "utf-8")
+        path = given.folder / name
+        path.write_text(text, "utf-8")
+        print(path)
 
 
 if __name__ == "__main__":
