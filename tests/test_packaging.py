@@ -88,7 +88,8 @@ def test_no_script_of_ours_names_a_download_address() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rooms", "asked"), [(OURS, TO_RUN), (("tests",), [*TO_RUN, *TO_TEST])]
+    ("rooms", "asked"),
+    [((*OURS, "deploy"), TO_RUN), (("tests",), [*TO_RUN, *TO_TEST])],
 )
 def test_every_library_that_is_imported_is_asked_for(
     rooms: tuple[str, ...], asked: list[str]
@@ -104,7 +105,9 @@ def test_every_library_that_is_imported_is_asked_for(
     found = {module.partition(".")[0] for path in paths for module in imports(path)}
     unasked = [
         name
-        for name in sorted(found - {*OURS, "tests"} - set(sys.stdlib_module_names))
+        for name in sorted(
+            found - {*OURS, "deploy", "tests"} - set(sys.stdlib_module_names)
+        )
         if not names(asked) & {canonicalize_name(d) for d in brought_by.get(name, ())}
     ]
     assert unasked == []
