@@ -59,11 +59,16 @@ class InfluxDb(HttpServer):
         ``time`` is in ns since 1970. AssertionError with what the server says of a
         wrong statement.
         """
+        return [
+            series.get("tags", {}) | dict(zip(series["columns"], row, strict=True))
+            for series in self.series(text)
+            for row in series["values"]
+        ]
+
+    def series(self, text: str) -> list[dict[str, Any]]:
+        """The same as the server groups it: ``columns``, ``values`` and, if any, tags."""
         answer = self.get_json("/query", db=self.database, epoch="ns", q=text)
         [result] = answer["results"]
         assert "error" not in result, result["error"]
-        return [
-            series.get("tags", {}) | dict(zip(series["columns"], row, strict=True))
-            for series in result.get("series", [])
-            for row in series["values"]
-        ]
+        series: list[dict[str, Any]] = result.get("series", [])
+        return series

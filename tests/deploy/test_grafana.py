@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.parse import urlencode
-from urllib.request import urlopen
 
 import pytest
 
@@ -20,8 +15,7 @@ from deploy.grafana.generate.asked import asked_of, queries_of
 from deploy.grafana.generate.files import files
 from deploy.grafana.generate.looks import UNITS
 from tests.deploy.influx_lines import MEASUREMENTS, TEXTS, lines
-from tests.kit import until
-from tests.mosquitto import free_port
+from tests.influxdb import INFLUXDB, InfluxDb
 from transforms.model.quantity import QUANTITIES
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +33,6 @@ PANELS = [
     for name, board in BOARDS.items()
     for panel in board["panels"]
 ]
-INFLUXD = shutil.which("influxd", path="/usr/bin:/usr/sbin:/usr/local/bin:/opt/bin")
 
 every_board = pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
 every_panel = pytest.mark.parametrize("panel", PANELS)
@@ -174,59 +167,11 @@ def test_a_name_that_is_not_there_is_found() -> None:
 # -- against a server --------------------------------------------------------------
 
 
-class _Influx:
-    """InfluxDB 1.x on free ports; a context manager."""
-
-    def __init__(self, folder: Path) -> None:
-        self.url = f"http://127.0.0.1:{(port := free_port())}"
-        self._settings = folder / "influxdb.conf"
-        self._settings.write_text(
-            f'reporting-disabled = true\nbind-address = "127.0.0.1:{free_port()}"\n'
-            f'[meta]\ndir = "{folder}/meta"\n'
-            f'[data]\ndir = "{folder}/data"\nwal-dir = "{folder}/wal"\n'
-            f'[http]\nbind-address = "127.0.0.1:{port}"\nlog-enabled = false\n',
-            "utf-8",
-        )
-
-    def __enter__(self) -> _Influx:
-        self._process = subprocess.Popen(
-            [str(INFLUXD), "-config", str(self._settings)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        until(self._answers, "influxd answers", 30)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.wait(30)
-
-    def query(self, text: str) -> Any:
-        body = urlencode({"q": text, "db": "pm500", "epoch": "ms"}).encode()
-        try:
-            with urlopen(f"{self.url}/query", body, timeout=30) as answer:
-                (result,) = json.load(answer)["results"]
-        except HTTPError as error:
-            return {"error": error.read().decode()}
-        return result
-
-    def write(self, text: str) -> None:
-        urlopen(f"{self.url}/write?db=pm500", text.encode(), timeout=30).close()
-
-    def _answers(self) -> bool:
-        try:
-            return bool(urlopen(f"{self.url}/ping", timeout=5).status == 204)
-        except URLError:
-            return False
-
-
 @pytest.fixture(scope="module")
-def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Influx]:
-    if INFLUXD is None:
-        pytest.skip("influxd is not installed")
-    with _Influx(tmp_path_factory.mktemp("influx")) as server:
-        server.query("CREATE DATABASE pm500")
+def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxDb]:
+    if INFLUXDB is None:
+        pytest.skip("no influxdb")
+    with InfluxDb(tmp_path_factory.mktemp("influx")) as server:
         server.write("\n".join(lines(time.time_ns())))
         yield server
 
@@ -253,10 +198,10 @@ def filled_in(query: str, asset: str = ".*") -> str:
 @pytest.mark.integration
 @pytest.mark.xdist_group("influx")
 @every_query
-def test_every_query_has_an_answer(influx: _Influx, query: str) -> None:
-    result = influx.query(filled_in(query))
-    assert "error" not in result
-    rows = [row for series in result.get("series", ()) for row in series["values"]]
+def test_every_query_has_an_answer(influx: InfluxDb, query: str) -> None:
+    rows = [
+        row for series in influx.series(filled_in(query)) for row in series["values"]
+    ]
     assert any(value is not None for row in rows for value in row[1:])
 
 
@@ -267,9 +212,9 @@ def query_of(name: str, title: str) -> str:
 
 @pytest.mark.integration
 @pytest.mark.xdist_group("influx")
-def test_a_missing_poll_is_a_hole_in_the_chart(influx: _Influx) -> None:
+def test_a_missing_poll_is_a_hole_in_the_chart(influx: InfluxDb) -> None:
     query = query_of("asset-detail.json", "Frequency A").replace("$__interval", "1s")
-    (series,) = influx.query(filled_in(query, "line1"))["series"]
+    (series,) = influx.series(filled_in(query, "line1"))
     values = [value for _, value in series["values"]]
     first = values.index(50)
     assert values[first : first + 90] == [50] * 50 + [None] + [50] * 39
@@ -277,9 +222,9 @@ def test_a_missing_poll_is_a_hole_in_the_chart(influx: _Influx) -> None:
 
 @pytest.mark.integration
 @pytest.mark.xdist_group("influx")
-def test_a_failed_poll_has_its_status_and_no_power(influx: _Influx) -> None:
+def test_a_failed_poll_has_its_status_and_no_power(influx: InfluxDb) -> None:
     query = query_of("site-overview.json", "Meters: the last poll A")
-    (series,) = influx.query(filled_in(query))["series"]
+    (series,) = influx.series(filled_in(query))
     named = [dict(zip(series["columns"], row, strict=True)) for row in series["values"]]
     told = {row["asset"]: (row["quality"], row["kW"], row["status"]) for row in named}
     assert told == {"line1": (192, 30, None), "oven": (0, None, 2)}
@@ -287,19 +232,19 @@ def test_a_failed_poll_has_its_status_and_no_power(influx: _Influx) -> None:
 
 @pytest.mark.integration
 @pytest.mark.xdist_group("influx")
-def test_the_account_of_polls_is_even(influx: _Influx) -> None:
+def test_the_account_of_polls_is_even(influx: InfluxDb) -> None:
     query = query_of(
         "asset-detail.json", "Account of polls: due = good + failed + missing A"
     )
-    (series,) = influx.query(filled_in(query, "oven"))["series"]
+    (series,) = influx.series(filled_in(query, "oven"))
     ((_, *counted),) = series["values"]
     assert counted == [21600, 21540, 36, 24, 0]
 
 
 @pytest.mark.integration
 @pytest.mark.xdist_group("influx")
-def test_only_the_block_that_runs_is_told(influx: _Influx) -> None:
+def test_only_the_block_that_runs_is_told(influx: InfluxDb) -> None:
     query = query_of("asset-detail.json", "The running block A")
-    (series,) = influx.query(filled_in(query, "oven"))["series"]
+    (series,) = influx.series(filled_in(query, "oven"))
     ((_, *told),) = series["values"]
     assert told == [30, 33]
