@@ -8,7 +8,6 @@ rest; so the body is compressed before it gets there.
 from __future__ import annotations
 
 import gzip
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -22,10 +21,6 @@ from influxdb_client.service.write_service import WriteService
 from sinks.influx.answer import Answer
 
 __all__ = ["InfluxServer", "Target"]
-
-# Without a handler of the root's the client gives it one to standard error, which says
-# what is told here anyway.
-logging.getLogger().addHandler(logging.NullHandler())
 
 _GZIP_LEVEL = 1
 
