@@ -11,6 +11,7 @@ from bytewax.dataflow import Dataflow
 
 from connectors.log.contract import DERIVED, EVENTS, FRAMES, Log
 from connectors.log.dead import Place, bury
+from connectors.stop import STOP
 from dataflows.hosting import shared_host
 from dataflows.idle import idle_flow
 from dataflows.influx import target_of
@@ -25,6 +26,7 @@ from dataflows.reading import (
 from dataflows.runtime import FlowContext, start_flow
 from dataflows.site import Influx
 from sinks.contract import Rejected
+from sinks.influx.gate import Gate
 from sinks.influx.server import InfluxServer
 from sinks.influx.writer import InfluxWriter, Lines
 from sinks.rolls.sink import Rolls, RollSink
@@ -49,9 +51,9 @@ def flow() -> Dataflow:
     structlog.get_logger().info("historian_writes", to=str(target))
     dataflow = Dataflow("pm500_historian")
     batches = op.input("log", dataflow, reading.together(TOPICS))
-    server = InfluxServer(target)
+    gate = Gate(InfluxServer(target).post, stopping=lambda: STOP.requested)
     writers = {
-        part_name(*part): _builder(context, reading, server, *part)
+        part_name(*part): _builder(context, reading, gate, *part)
         for part in reading.parts
     }
     items = op.flat_map("items", batches, route_parts(context, sorted(writers)))
@@ -90,7 +92,7 @@ def _start(log: Log, topic: str, partition: int) -> int:
 def _builder(
     context: FlowContext,
     reading: Reading,
-    server: InfluxServer,
+    gate: Gate,
     topic: str,
     partition: int,
 ) -> Callable[[], InfluxWriter]:
@@ -112,7 +114,7 @@ def _builder(
 
         return InfluxWriter(
             lines,
-            server.post,
+            gate,
             bury=keep,
             stored=lambda offset: store_position(log, READER, topic, partition, offset),
             close=log.close,

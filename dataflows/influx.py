@@ -22,6 +22,10 @@ def target_of(site: Site, settings: Influx) -> Target:
             secret = (site.folder / path).read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             refuse_site([f"influx.{name}: {error}"])
+        if not secret or not secret.isprintable():
+            refuse_site([f"influx.{name}: {path} must hold one line of text"])
+        if name == "token_file" and not secret.isascii():
+            refuse_site([f"influx.{name}: {path} holds what is no token"])
     return Target(
         url=settings.url.rstrip("/"),
         version=settings.version,

@@ -177,15 +177,24 @@ def _admit_v1(
     return None
 
 
+_SOME_POINT = (
+    "powermonitor_500,area=hall1,asset=press,breaker=Q1,group=realtime,phase=total,"
+    "site=plant at 2026-10-01T00:00:00Z"
+)
+
+
 def _dropped_v2(outcome: Outcome, keeps_seconds: float | None) -> str:
-    """InfluxDB 2.7 names the retention, and the oldest and newest point, left out here."""
+    """InfluxDB 2.7 names the retention, and the oldest and newest point in full."""
     if outcome.reason != TOO_OLD or keeps_seconds is None:
         return partial_write(outcome.reason, outcome.dropped)
     minutes, seconds = divmod(int(keeps_seconds), 60)
     hours, minutes = divmod(minutes, 60)
     reason = (
         f"dropped {outcome.dropped} points outside retention policy of duration"
-        f" {hours}h{minutes}m{seconds}s"
+        f" {hours}h{minutes}m{seconds}s - oldest point {_SOME_POINT} dropped because it"
+        " violates a Retention Policy Lower Bound at 2026-11-01T00:00:00Z, newest point"
+        f" {_SOME_POINT} dropped because it violates a Retention Policy Lower Bound at"
+        " 2026-11-01T00:00:00Z"
     )
     text = partial_write(reason, outcome.dropped)
     return f"{text} for database: 0a1b2c3d4e5f6071 for retention policy: autogen"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -78,6 +79,22 @@ def _place(text: str) -> str:
 def _endpoint(text: str) -> str:
     if not re.match(r"https?://[^/\s]", text):
         raise ValueError(f"{text!r} must begin with http:// or https://")
+    return text
+
+
+def _server_url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        good = parts.port != 0 and bool(parts.hostname)
+    except ValueError:
+        good = False
+    else:
+        secret = parts.username is not None or parts.password is not None
+        good = good and parts.scheme in ("http", "https") and not secret
+        good = good and not (parts.query or parts.fragment)
+    if not good or any(letter.isspace() for letter in text):
+        # Not the text: it may hold a password.
+        raise ValueError("must be http://host:port or https://host:port, without more")
     return text
 
 
@@ -405,26 +422,26 @@ class Kafka(_Model):
 class Influx(_Model):
     """The InfluxDB that the historian writes to: frames, derived records and events."""
 
-    url: Annotated[str, AfterValidator(_endpoint)] = Field(
+    url: Annotated[str, AfterValidator(_server_url)] = Field(
         description="Such as http://127.0.0.1:8086."
     )
     version: Literal[1, 2] = Field(
         default=2,
         description="Of the HTTP API: 2 writes to /api/v2/write, 1 to /write?db=.",
     )
-    org: str | None = Field(
-        default=None, description="Organization, for version 2, where it is needed."
+    org: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None, description="Organization: version 2 needs it."
     )
     bucket: Annotated[str, Field(min_length=1)] | None = Field(
-        default=None, description="Bucket, for version 2, where it is needed."
+        default=None, description="Bucket: version 2 needs it."
     )
     token_file: Path | None = Field(
         default=None, description="File that holds the token, for version 2."
     )
     database: Annotated[str, Field(min_length=1)] | None = Field(
-        default=None, description="Database, for version 1, where it is needed."
+        default=None, description="Database: version 1 needs it."
     )
-    retention_policy: str | None = Field(
+    retention_policy: Annotated[str, Field(min_length=1)] | None = Field(
         default=None,
         description="Retention policy, for version 1; the database's default where "
         "absent.",
@@ -446,7 +463,7 @@ class Influx(_Model):
     batch_seconds: Positive = Field(
         default=1.0, description="Age at which a batch is sent."
     )
-    timeout_seconds: Positive = Field(
+    timeout_seconds: Annotated[float, Field(gt=0, le=10)] = Field(
         default=10.0, description="How long the server may take to answer a batch."
     )
 

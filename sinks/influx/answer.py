@@ -18,7 +18,9 @@ __all__ = ["Answer", "Step"]
 _LONGEST_WAIT_SECONDS = 3600.0
 _LONGEST_TEXT = 300
 # Of a point that is older than the database keeps there is nothing to mend.
-_EXPIRED = re.compile(r"(?:beyond|outside) retention policy.* dropped=(\d+)")
+# 1.x says how many at the end, 2.x at the start of a long text.
+_EXPIRED = re.compile(r"(?:beyond|outside) retention policy")
+_DROPPED = re.compile(r"dropped[= ](\d+)")
 
 
 class Step(Enum):
@@ -34,17 +36,20 @@ class Step(Enum):
 class Answer(Exception):  # noqa: N818 - it says what came
     """An answer other than yes; ``status`` is None where none came.
 
-    ``retry_after`` are the seconds that the server asks to be left alone, if it does.
+    ``retry_after`` are the seconds that the server asks to be left alone, if it does;
+    ``expired`` is how many points it has dropped because they are too old to keep.
     """
 
     def __init__(
         self, status: int | None, text: str, retry_after: float | None = None
     ) -> None:
         code = "" if status is None else f"{status} "
-        super().__init__(f"{code}{text}".strip())
+        shown = text[:_LONGEST_TEXT]
+        super().__init__(f"{code}{shown}".strip())
         self.status = status
-        self.text = text
+        self.text = shown
         self.retry_after = retry_after
+        self.expired = _expired(text)
 
     @classmethod
     def of(cls, status: int, body: str, headers: Mapping[str, str]) -> Answer:
@@ -64,11 +69,12 @@ class Answer(Exception):  # noqa: N818 - it says what came
                 return Step.PASS if self.expired else Step.ISOLATE
         return Step.AGAIN if self.status >= 500 else Step.MEND
 
-    @property
-    def expired(self) -> int:
-        """How many points the server has dropped because they are too old to keep."""
-        found = _EXPIRED.search(self.text)
-        return int(found[1]) if found else 0
+
+def _expired(text: str) -> int:
+    if not _EXPIRED.search(text):
+        return 0
+    found = _DROPPED.search(text)
+    return max(1, int(found[1])) if found else 1
 
 
 def _said(body: str, headers: Mapping[str, str]) -> str:
@@ -81,7 +87,7 @@ def _said(body: str, headers: Mapping[str, str]) -> str:
     if isinstance(told, dict):
         text = told.get("error") or told.get("message")
     text = str(text or headers.get("X-Influxdb-Error") or body)
-    return " ".join(text.split())[:_LONGEST_TEXT]
+    return " ".join(text.split())
 
 
 def _seconds(retry_after: str | None) -> float | None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from sinks.contract import Rejected
 from sinks.influx.answer import Answer, Step
+from sinks.influx.gate import Gate
 from sinks.rolls.contract import Refused
 from transforms.model.metrics import NO_METRICS, Metrics
 
@@ -22,9 +23,7 @@ __all__ = ["Backoff", "Delivery", "Sent"]
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 MEND_PAUSE_SECONDS = 5.0
-# Where so many are refused and none was taken, so many others are tried; a server that
-# takes none of them either does not mean the lines.
-ALL_BAD = 10
+# So many others are tried before a server is said to refuse every line.
 SAMPLES = 20
 
 
@@ -38,7 +37,7 @@ class Sent(NamedTuple):
 
 
 class Backoff:
-    """Pauses that double, of one server; a yes forgets them.
+    """Pauses that double, of one partition; a yes forgets them.
 
     ``spread`` gives a number from 0 to 1: pauses are up to a fifth longer or shorter, so
     that many clients do not come back at once.
@@ -72,12 +71,12 @@ class Delivery:
         *,
         rejected: Sequence[Rejected],
         last: int,
-        post: Callable[[bytes], None],
+        gate: Gate,
         backoff: Backoff,
         metrics: Metrics = NO_METRICS,
     ) -> None:
         self._todo = deque([records] if records else [])
-        self._post = post
+        self._gate = gate
         self._backoff = backoff
         self._metrics = metrics
         self._takes = False
@@ -99,7 +98,7 @@ class Delivery:
         while self._todo:
             records = self._todo[0]
             try:
-                self._post(b"\n".join([record.lines for record in records]))
+                self._gate.post(b"\n".join([record.lines for record in records]))
             except Answer as answer:
                 self._count(answer)
                 self._after(records, answer)
@@ -110,55 +109,80 @@ class Delivery:
     def _yes(self, records: Sequence[Sent], expired: int = 0) -> None:
         self._todo.popleft()
         self._takes = True
+        self._gate.taken()
         self._backoff.reset()
-        lines = sum(record.lines.count(b"\n") + 1 for record in records)
-        self._metrics.count("pm500_influx_points_total", lines - expired)
+        self._metrics.count("pm500_influx_points_total", _lines(records) - expired)
         if expired:
             self._metrics.count("pm500_influx_expired_total", expired)
 
     def _after(self, records: Sequence[Sent], answer: Answer) -> None:
         match answer.step:
             case Step.AGAIN:
-                pause = self._backoff.pause()
-                raise Refused(str(answer), max(pause, answer.retry_after or 0.0))
+                self._again(answer)
             case Step.MEND:
                 raise Refused(str(answer), MEND_PAUSE_SECONDS)
-            case Step.PASS:
+            case Step.PASS if len(records) == 1 or answer.expired >= _lines(records):
                 self._yes(records, answer.expired)
+            case Step.PASS:
+                # It says so of some, and then says nothing of lines that are bad.
+                self._halve(records)
             case Step.SPLIT | Step.ISOLATE:
                 self._divide(records, answer)
 
     def _divide(self, records: Sequence[Sent], answer: Answer) -> None:
         """Halves instead of the whole; the one that cannot be halved is set aside."""
-        self._todo.popleft()
         if len(records) > 1:
-            half = len(records) // 2
-            self._todo.extendleft([records[half:], records[:half]])
+            self._halve(records)
             return
+        self._todo.popleft()
         self._bad.append((records[0], str(answer)))
-        if len(self._bad) < ALL_BAD or self._takes or self._takes_another():
+        if self._takes:
             return
-        # Nothing is set aside: all of it is tried again.
+        # Before the first yes: is it the record, or the server?
+        if (wrong := self._gate.takes_anything()) is not None:
+            self._hold(wrong)
+        if not self._gate.refused() and not self._takes_another():
+            self._hold(answer)
+
+    def _halve(self, records: Sequence[Sent]) -> None:
+        self._todo.popleft()
+        half = len(records) // 2
+        self._todo.extendleft([records[half:], records[:half]])
+
+    def _hold(self, answer: Answer) -> NoReturn:
+        """Nothing is set aside: all of it is tried again."""
         self._todo.appendleft([record for record, _ in self._bad])
         self._bad.clear()
+        if answer.step is Step.AGAIN:
+            self._again(answer)
         raise Refused(f"every line is refused: {answer}", MEND_PAUSE_SECONDS)
+
+    def _again(self, answer: Answer) -> NoReturn:
+        pause = self._backoff.pause()
+        raise Refused(str(answer), max(pause, answer.retry_after or 0.0))
 
     def _takes_another(self) -> bool:
         """Whether some that wait are taken alone; they are sent again later."""
         waiting = [record for records in self._todo for record in records]
         for record in waiting[:: max(1, len(waiting) // SAMPLES)]:
             try:
-                self._post(record.lines)
+                self._gate.post(record.lines)
             except Answer as answer:
                 self._count(answer)
-                if answer.step is not Step.ISOLATE:
-                    break  # what it means is seen when its turn comes
+                if answer.step is Step.ISOLATE:
+                    continue
+                self._takes = answer.step is Step.PASS
+                break  # what else it means is seen when its turn comes
             else:
                 self._count(None)
                 self._takes = True
                 break
-        return self._takes or not waiting
+        return self._takes
 
     def _count(self, answer: Answer | None) -> None:
         code = "204" if answer is None else str(answer.status or "none")
         self._metrics.count("pm500_influx_requests_total", answer=code)
+
+
+def _lines(records: Sequence[Sent]) -> int:
+    return sum(record.lines.count(b"\n") + 1 for record in records)

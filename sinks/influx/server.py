@@ -8,21 +8,22 @@ rest; so the body is compressed before it gets there.
 from __future__ import annotations
 
 import gzip
+from base64 import b64encode
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import urllib3
 from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.rest import ApiException
-from influxdb_client.service.write_service import WriteService
 
 from sinks.influx.answer import Answer
 
 __all__ = ["InfluxServer", "Target"]
 
 _GZIP_LEVEL = 1
+_STORED = 204
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,7 @@ class Target:
     bucket: str
     org: str = ""
     username: str | None = None
-    secret: str | None = None
+    secret: str | None = field(default=None, repr=False)
     retention_policy: str | None = None
     timeout_seconds: float = 10.0
 
@@ -58,23 +59,35 @@ class InfluxServer:
         self._target = target
         # The client's own types are not those that it takes.
         client: Any = InfluxDBClient
-        service: Any = WriteService
         self._client = client(
             url=target.url,
             token=target.secret if target.version == 2 else None,
             org=target.org or None,
             timeout=round(target.timeout_seconds * 1000),
         )
-        self._write = service(self._client.api_client)
+        self._path, self._query, self._headers = _request_of(target)
 
-    def post(self, lines: bytes) -> None:
+    def post(self, lines: bytes, timeout_seconds: float | None = None) -> None:
         """Have the lines stored, all of them; Answer where the server says anything else.
 
-        Times are in nanoseconds.
+        Times are in nanoseconds. ``timeout_seconds`` is the target's unless given.
         """
-        body = gzip.compress(lines, _GZIP_LEVEL, mtime=0)
-        post = self._post_2 if self._target.version == 2 else self._post_1
-        self._asked(partial(post, body))
+        seconds = timeout_seconds or self._target.timeout_seconds
+        _, status, headers = self._asked(
+            partial(
+                self._client.api_client.call_api,
+                self._path,
+                "POST",
+                query_params=[*self._query],
+                header_params=dict(self._headers),
+                body=gzip.compress(lines, _GZIP_LEVEL, mtime=0),
+                _return_http_data_only=False,
+                _request_timeout=round(seconds * 1000),
+            )
+        )
+        if status != _STORED:
+            # A portal or a proxy is glad of everything.
+            raise Answer.of(status, "no InfluxDB answers there", dict(headers))
 
     def _asked(self, ask: Callable[[], Any]) -> Any:
         """What the client gives; Answer in place of all that it raises."""
@@ -99,31 +112,25 @@ class InfluxServer:
         """Give the connection back."""
         self._client.close()
 
-    def _post_2(self, body: bytes) -> None:
-        self._write.post_write(
-            self._target.org,
-            self._target.bucket,
-            body,
-            precision="ns",
-            content_encoding="gzip",
-            content_type="text/plain; charset=utf-8",
-        )
 
-    def _post_1(self, body: bytes) -> None:
-        target = self._target
-        query = [("db", target.bucket), ("precision", "ns")]
-        if target.retention_policy:
-            query.append(("rp", target.retention_policy))
-        headers = {
-            "Content-Type": "text/plain; charset=utf-8",
-            "Content-Encoding": "gzip",
-        }
-        if target.username is not None:
-            user = f"{target.username}:{target.secret or ''}"
-            headers |= urllib3.make_headers(basic_auth=user)
-        self._client.api_client.call_api(
-            "/write", "POST", query_params=query, header_params=headers, body=body
-        )
+def _request_of(
+    target: Target,
+) -> tuple[str, list[tuple[str, str]], dict[str, str]]:
+    """Path, query and headers of a write."""
+    headers = {
+        "Content-Type": "text/plain; charset=utf-8",
+        "Content-Encoding": "gzip",
+    }
+    if target.version == 2:
+        query = [("org", target.org), ("bucket", target.bucket), ("precision", "ns")]
+        return "/api/v2/write", query, headers
+    query = [("db", target.bucket), ("precision", "ns")]
+    if target.retention_policy:
+        query.append(("rp", target.retention_policy))
+    if target.username is not None:
+        user = f"{target.username}:{target.secret or ''}".encode()
+        headers["Authorization"] = f"Basic {b64encode(user).decode()}"
+    return "/write", query, headers
 
 
 def _headers(error: ApiException) -> dict[str, Any]:

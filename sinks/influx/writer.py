@@ -7,6 +7,7 @@ from typing import Protocol
 
 from sinks.contract import LogBatch, Rejected
 from sinks.influx.delivery import Backoff, Delivery, Sent
+from sinks.influx.gate import Gate
 from transforms.lines.batch import Piece
 from transforms.lines.batch import Rejected as NoLines
 from transforms.model.metrics import NO_METRICS, Metrics
@@ -37,7 +38,7 @@ class InfluxWriter:
     def __init__(
         self,
         lines: Lines,
-        post: Callable[[bytes], None],
+        gate: Gate,
         *,
         bury: Callable[[Rejected], object],
         stored: Callable[[int], None],
@@ -46,7 +47,7 @@ class InfluxWriter:
         metrics: Metrics = NO_METRICS,
     ) -> None:
         self._lines = lines
-        self._post = post
+        self._gate = gate
         self._bury = bury
         self._stored = stored
         self.close = close
@@ -80,7 +81,7 @@ class InfluxWriter:
             self._sent,
             rejected=self._rejected,
             last=self._last,
-            post=self._post,
+            gate=self._gate,
             backoff=self._backoff,
             metrics=self._metrics,
         )

@@ -109,6 +109,7 @@ class Committer(Generic[R]):
 
     def _pause(self) -> None:
         assert self._retry_at is not None
+        self._host.alive()
         left = self._retry_at - time.monotonic()
         time.sleep(min(max(left, 0.0), _LOOK_SECONDS))
 

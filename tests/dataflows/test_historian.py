@@ -333,11 +333,15 @@ def test_a_site_without_influxdb_has_nothing_to_do(tmp_path: Path) -> None:
         assert historian.wait(30) == 0
 
 
-def test_a_token_that_cannot_be_read_any_more_ends_it(
-    tmp_path: Path, influx: StrictInflux
+@pytest.mark.parametrize("token", [b"\xff\xfe", b"", b"tok\nsecret", "tok€".encode()])
+def test_a_token_that_is_none_ends_it_and_is_not_shown(
+    tmp_path: Path, influx: StrictInflux, token: bytes
 ) -> None:
     site = site_of(tmp_path, influx.url)
-    (tmp_path / "token").write_bytes(b"\xff\xfe")
+    (tmp_path / "token").write_bytes(token)
     with process(RUN, site) as historian:
         assert historian.wait(30) == 2
-    assert "influx.token_file: " in (tmp_path / "stderr.log").read_text("utf-8")
+    said = (tmp_path / "stderr.log").read_text("utf-8")
+    assert "influx.token_file: " in said
+    assert "secret" not in said
+    assert "tok€" not in said

@@ -123,10 +123,30 @@ def test_each_version_of_influxdb_has_its_own_settings(path: Path) -> None:
     )
     two = f'{SMALL}[influx]\nurl = "h:8086"\ndatabase = "d"\n'
     assert mistakes_of(path, two) == (
-        "influx.url: 'h:8086' must begin with http:// or https://",
+        "influx.url: must be http://host:port or https://host:port, without more",
         "influx.org: Field required with version 2",
         "influx.bucket: Field required with version 2",
         "influx.database: has no meaning with version 2",
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://u:p@h",
+        "http://h/?token=t",
+        "http://h:99999",
+        "http://h/ a",
+        "ftp://h",
+        "",
+    ],
+)
+def test_a_url_with_more_than_host_and_port_is_a_mistake_and_not_shown(
+    path: Path, url: str
+) -> None:
+    text = f'{SMALL}[influx]\nurl = "{url}"\norg = "o"\nbucket = "b"\n'
+    assert mistakes_of(path, text) == (
+        "influx.url: must be http://host:port or https://host:port, without more",
     )
 
 

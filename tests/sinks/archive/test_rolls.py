@@ -21,7 +21,8 @@ from connectors.log.embedded import EmbeddedLog
 from sinks.archive.commit import SecondWriter
 from sinks.archive.writer import ArchiveWriter
 from sinks.contract import Host, LogBatch
-from sinks.rolls.contract import roll_now
+from sinks.rolls.committer import Committer
+from sinks.rolls.contract import Refused, roll_now
 from sinks.rolls.sink import Rolls, RollSink
 from tests.kit import until
 from tests.sinks.archive.making import REALTIME, Writer, batch_of, frame, make_log
@@ -225,6 +226,40 @@ def test_a_second_writer_ends_the_flow(tmp_path: Path) -> None:
         flow.part.write_batch([flow.append(1)])
     flow.part.close()
     assert flow.rows == 1
+
+
+def test_a_flow_lives_while_it_waits_to_try_again() -> None:
+    alive: list[None] = []
+
+    class Late:
+        tries = 0
+
+        def commit(self) -> None:
+            self.tries += 1
+            if self.tries == 1:
+                raise Refused("later", 0.3)
+
+    class Writes:
+        count = bytes = 0
+        close = stop = lambda _: None
+
+        def add(self, batch: LogBatch) -> None: ...
+
+        def cut(self) -> Late:
+            return Late()
+
+        def committed(self, roll: Late) -> None:
+            assert roll.tries == 2
+
+    host = Host(
+        hold=lambda _: None,
+        clear=lambda: None,
+        stopping=lambda: False,
+        alive=lambda: alive.append(None),
+    )
+    committer = Committer(Writes(), host=host, background=None, retry_seconds=60.0)
+    assert committer.roll()
+    assert len(alive) > 3
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sinks.contract import Rejected
 from sinks.influx.delivery import Backoff
+from sinks.influx.gate import Gate
 from sinks.influx.server import InfluxServer, Target
 from sinks.influx.writer import InfluxWriter
 from tests.strict_influx import StrictInflux
@@ -58,7 +59,7 @@ class Writer:
         self.server = InfluxServer(to)
         self.writer = InfluxWriter(
             TextLines(),
-            self.server.post,
+            Gate(self.server.post),
             bury=self.buried.append,
             stored=self.stored.append,
             close=self.server.close,

@@ -29,6 +29,13 @@ def test_points_that_are_too_old_to_keep_are_no_mistake(status: int) -> None:
     assert answer.expired == 12
 
 
+def test_a_long_text_tells_of_old_points_too() -> None:
+    text = f"dropped 3 points outside retention policy of 1h - {'x' * 500} dropped=3"
+    answer = Answer(422, text)
+    assert (answer.step, answer.expired) == (Step.PASS, 3)
+    assert len(str(answer)) < 320
+
+
 @pytest.mark.parametrize(
     ("body", "headers", "text"),
     [

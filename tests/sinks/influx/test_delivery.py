@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from sinks.influx.delivery import ALL_BAD, Backoff
+from sinks.influx.delivery import Backoff
+from sinks.influx.gate import ALL_BAD
 from sinks.rolls.contract import Refused, roll_now
 from tests.line_protocol import Value
 from tests.mosquitto import free_port
@@ -113,6 +114,48 @@ def test_a_server_that_refuses_every_line_is_held_and_nothing_is_set_aside(
     influx.behave(poison=frozenset())
     delivery.commit()
     assert stored(influx) == list(map(float, range(200)))
+
+
+@pytest.mark.parametrize("count", [1, 4, 9, 30])
+def test_however_few_records_none_is_set_aside_by_a_server_that_takes_nothing(
+    influx: StrictInflux, count: int
+) -> None:
+    influx.behave(refuses=Refusal(400, "unable to read data: unexpected EOF"))
+    own = Writer(target(influx))
+    own.writer.add(Records.of(*lines(count)))
+    delivery = own.writer.cut()
+    assert delivery is not None
+    for _ in range(3):
+        with pytest.raises(Refused, match="every line is refused: 400 unable"):
+            delivery.commit()
+    assert delivery.rejected == []
+    influx.behave(refuses=None)
+    delivery.commit()
+    assert stored(influx) == list(map(float, range(count)))
+
+
+def test_batches_of_one_that_are_all_refused_are_held_before_long(
+    influx: StrictInflux,
+) -> None:
+    influx.behave(poison=frozenset({"value"}))
+    own = Writer(target(influx))
+    for n in range(ALL_BAD - 1):
+        own.writer.add(Records.of(*lines(1, n), first=n))
+        roll_now(own.writer)
+    assert len(own.buried) == ALL_BAD - 1
+    own.writer.add(Records.of(*lines(1, ALL_BAD), first=ALL_BAD))
+    with pytest.raises(Refused, match="every line is refused"):
+        roll_now(own.writer)
+
+
+def test_bad_records_before_points_that_are_too_old_hold_up_nothing() -> None:
+    with StrictInflux(clock_ns=lambda: 10**18) as influx:
+        influx.behave(keeps_seconds=1.0, poison=frozenset({"poison"}))
+        own = Writer(target(influx, 1))
+        bad = [f'm value={n},t="poison" {10**18 + n}' for n in range(ALL_BAD)]
+        own.writer.add(Records.of(*bad, *lines(30)))
+        roll_now(own.writer)
+        assert own.buried_lines == bad
 
 
 def test_the_first_lines_may_all_be_bad_where_others_are_taken(

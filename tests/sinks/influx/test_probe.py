@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import pytest
 
@@ -54,6 +56,27 @@ def test_a_bucket_that_is_not_there_is_told(influx: StrictInflux, version: int) 
 def test_a_token_without_rights_is_told(influx: StrictInflux) -> None:
     influx.behave(refuses=Refusal(403, "forbidden"))
     assert "the token may not write there" in str(probe_influx(target(influx)).wrong)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_server_that_is_glad_of_everything_is_no_influxdb(version: int) -> None:
+    class Portal(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Length", "5")
+            self.end_headers()
+            self.wfile.write(b"hello")
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Portal) as server:
+        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        found = probe_influx(Target(url=url, version=version, bucket="b", org="o"))
+        server.shutdown()
+    assert found.wrong == "200 no InfluxDB answers there"
 
 
 @pytest.mark.integration
