@@ -41,6 +41,7 @@ from tests.integration.frames import logged_frames
 from tests.kit import until
 from tests.strict_influx import DISK_FULL, Refusal, StrictInflux
 from tests.transforms.codec.frames import as_float32
+from tests.victoria import VictoriaMetrics
 from transforms.codec.records import Event
 from transforms.lines.names import place_of
 
@@ -304,6 +305,32 @@ def test_killed_twenty_times_it_writes_the_points_of_the_log(tmp_path: Path) -> 
                 assert historian.wait(30) == 0
             assert letters(log) == {}
         assert identities_in(influxdb) == logged(site)
+
+
+def test_victoria_metrics_takes_the_same_frames(
+    tmp_path: Path, victoria: VictoriaMetrics
+) -> None:
+    site = site_of(tmp_path, victoria.url)
+    with log_of(site) as log:
+        fill(log, range(70))
+        with process(RUN, site) as historian:
+            wait_for(lambda: is_done(log))
+            historian.terminate()
+            assert historian.wait(30) == 0
+        assert letters(log) == {}
+    series = victoria.export(
+        '{__name__="powermonitor_500_quality",phase="total",site="plant1"}'
+    )
+    stored = {
+        (
+            "/".join(each["metric"][part] for part in ("site", "area", "asset")),
+            each["metric"]["group"],
+            time_ms * 1_000_000,
+        )
+        for each in series
+        for time_ms in each["timestamps"]
+    }
+    assert stored == logged(site)
 
 
 @pytest.mark.skipif(INFLUXDB is None, reason="no influxdb")
