@@ -9,8 +9,8 @@ PYTHON_IN := .venv/bin/python
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 16
 
-demo: ready ## a plant of simulated meters through the whole chain; ARGS="--seconds 40"
-	@exec .venv/bin/pm500 demo $(ARGS)
+demo: ready ## a plant of simulated meters through the whole chain; ARGS="--seconds 40", SERVICES=real
+	@exec deploy/demo.sh "$(SERVICES)" $(ARGS)
 
 test: ready-dev get-services ## ruff, mypy and all tests; ARGS go to pytest
 	@$(MAKE) --no-print-directory --keep-going lint types run-tests
@@ -36,7 +36,7 @@ format: ready-dev ## mend what ruff can mend, and format
 docs: ready-dev ## make the generated parts of README.md and docs/ anew
 	@$(PYTHON_IN) -m tests.reference
 
-services: ## get and start the servers on loopback (mosquitto, Kafka)
+services: ## get and start mosquitto, Kafka, InfluxDB and VictoriaMetrics on loopback
 	@deploy/services.sh start
 
 services-stop: ## stop them

@@ -128,6 +128,7 @@ def _readers(site: Site) -> set[str]:
         "forward": site.kafka is not None,
         "archive": site.archive is not None and site.kafka is None,
         "derive": site.derive is not None and site.kafka is None,
+        "historian": site.influx is not None and site.kafka is None,
     }
     return {name for name, reads in wanted.items() if reads}
 

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import bytewax.operators as op
 import structlog
 from bytewax.dataflow import Dataflow
-from bytewax.inputs import FixedPartitionedSource
 
-from connectors.log.contract import EVENTS, FRAMES, Batch, Log, LogError
+from connectors.log.contract import EVENTS, FRAMES, Log, LogError
 from connectors.log.dead import Place, bury
-from connectors.log.kafka.log import KafkaLog
 from connectors.log.kafka.mover import READER as FORWARD
-from connectors.ticks import Ticks
-from connectors.together import Together
 from dataflows.archive_store import archive_store, archived_to, roots_of
 from dataflows.hosting import sink_host
 from dataflows.idle import idle_flow
 from dataflows.kafka import patiently
-from dataflows.reading import Reading, Start, patient_schemas, skip_lost
+from dataflows.reading import (
+    Reading,
+    Start,
+    part_name,
+    patient,
+    route_parts,
+    store_position,
+)
 from dataflows.runtime import FlowContext, refuse_site, start_flow
 from dataflows.site import Archive as Settings
 from sinks.archive.commit import Archive
-from sinks.archive.rows import EventRows, FrameRows, Rejected
-from sinks.archive.sink import ArchiveSink, Rolls
+from sinks.archive.rows import EventRows, FrameRows
 from sinks.archive.writer import ArchiveWriter
+from sinks.contract import Rejected
+from sinks.rolls.sink import Rolls, RollSink
 
 __all__ = ["READER", "flow"]
 
@@ -35,8 +38,6 @@ READER = "archive"
 
 # Rolls of as many partitions at a time; each holds a sorted row group in memory.
 _COMMITS = 2
-
-Item = tuple[str, Batch | None]
 
 
 def flow() -> Dataflow:
@@ -47,50 +48,26 @@ def flow() -> Dataflow:
     if not reading.parts:
         return idle_flow(context)
     dataflow = Dataflow("pm500_archive")
-    sources: dict[str, FixedPartitionedSource[Any, None]] = {"ticks": Ticks()}
-    for topic, word in roots.items():
-        if (
-            source := reading.source(topic, skip_lost(context, reading.open_log))
-        ) is not None:
-            sources[word] = source
-    batches = op.input("log", dataflow, Together[Batch | None](sources))
+    batches = op.input("log", dataflow, reading.together(roots))
     writers = {
-        _name(*part): _builder(context, reading, *part) for part in reading.parts
+        part_name(*part): _builder(context, reading, *part) for part in reading.parts
     }
-    items = op.flat_map("items", batches, _route(context, sorted(writers)))
+    items = op.flat_map("items", batches, route_parts(context, sorted(writers)))
     settings = context.site.archive or Settings()
     rolls = Rolls(
-        rows=settings.roll_rows,
+        count=settings.roll_rows,
         bytes=settings.roll_bytes,
         seconds=settings.roll_seconds,
     )
-    sink = ArchiveSink(
+    sink = RollSink(
         writers,
         rolls=rolls,
-        host=sink_host(context, READER),
+        host=lambda _: sink_host(context, READER),
         # Files are encoded and uploaded while the next rows are read.
         background=ThreadPoolExecutor(_COMMITS, "archive-commit"),
     )
     op.output("archive", items, sink)
     return dataflow
-
-
-def _name(topic: str, partition: int) -> str:
-    return f"{topic}-{partition}"
-
-
-def _route(
-    context: FlowContext, names: Sequence[str]
-) -> Callable[[Batch | None], list[Item]]:
-    """A batch goes to its partition's writer, a tick to all of them."""
-
-    def step(batch: Batch | None) -> list[Item]:
-        if batch is not None:
-            return [(_name(batch.topic, batch.partition), batch)]
-        context.health.progress(READER)
-        return [(name, None) for name in names]
-
-    return step
 
 
 def _start(context: FlowContext) -> Start:
@@ -105,7 +82,7 @@ def _start(context: FlowContext) -> Start:
         if context.site.kafka is None:
             offset = max(offset, _moved_on(log, topic, partition))
         # From now on retention spares what is not archived yet.
-        _store(log, topic, partition, offset)
+        store_position(log, READER, topic, partition, offset)
         structlog.get_logger().info(
             "archive_starts", topic=topic, partition=partition, offset=offset
         )
@@ -154,14 +131,14 @@ def _builder(
         rows = (
             EventRows()
             if events
-            else FrameRows(patient_schemas(context, reading.schemas.on(log)))
+            else FrameRows(patient(context, reading.schemas.on(log).frame_schema))
         )
         return ArchiveWriter(
             archive,
             rows,
             settle=settle,
             bury=keep,
-            stored=lambda offset: _store(log, topic, partition, offset),
+            stored=lambda offset: store_position(log, READER, topic, partition, offset),
             close=log.close,
         )
 
@@ -181,14 +158,3 @@ def _archive(context: FlowContext, log_id: str, topic: str, partition: int) -> A
         )
     except OSError as error:
         raise LogError(f"the archive refuses: {error}") from error
-
-
-def _store(log: Log, topic: str, partition: int, offset: int) -> None:
-    """Tell the log where reading would go on; the archive itself knows it too."""
-    try:
-        if isinstance(log, KafkaLog):
-            log.commit_soon(READER, topic, partition, offset)
-        else:
-            log.store_position(READER, topic, partition, offset)
-    except LogError as error:
-        structlog.get_logger().warning("position_not_stored", error=str(error))

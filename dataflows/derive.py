@@ -35,7 +35,7 @@ from dataflows.edge_log import hold_edge_log
 from dataflows.hosting import sink_host
 from dataflows.idle import idle_flow
 from dataflows.kafka import patiently, wait_for
-from dataflows.reading import open_log_of, patient_schemas, skip_lost
+from dataflows.reading import open_log_of, patient, skip_lost
 from dataflows.runtime import FlowContext, refuse_site, start_flow
 from dataflows.site import Derive
 from dataflows.state import REBUILD
@@ -186,4 +186,4 @@ def _schema_of(
     context: FlowContext, open_log: Callable[[], Log]
 ) -> Callable[[], SchemaOf]:
     """Each shard has its own handle on the log's schemas, of the worker's thread."""
-    return lambda: patient_schemas(context, Schemas(open_log()))
+    return lambda: patient(context, Schemas(open_log()).frame_schema)

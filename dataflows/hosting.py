@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from functools import partial
 
 from connectors.stop import STOP
 from dataflows.runtime import FlowContext
 from sinks.contract import Host
 
-__all__ = ["sink_host"]
+__all__ = ["shared_host", "sink_host"]
 
 
 def sink_host(context: FlowContext, name: str) -> Host:
@@ -24,3 +26,29 @@ def sink_host(context: FlowContext, name: str) -> Host:
         stopping=lambda: STOP.requested,
         alive=partial(context.health.progress, context.name),
     )
+
+
+def shared_host(context: FlowContext, name: str) -> Callable[[str], Host]:
+    """Hosts of the partitions of one sink, whose server refuses all of them or none.
+
+    ``name`` is held, once, as long as any of them is.
+    """
+    lock = threading.Lock()
+    held: dict[str, str] = {}
+
+    def of(part: str) -> Host:
+        own = sink_host(context, name)
+
+        def hold(reason: str) -> None:
+            with lock:
+                held[part] = reason
+                own.hold(next(iter(held.values())))
+
+        def clear() -> None:
+            with lock:
+                if held.pop(part, None) is not None and not held:
+                    own.clear()
+
+        return Host(hold=hold, clear=clear, stopping=own.stopping, alive=own.alive)
+
+    return of

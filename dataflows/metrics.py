@@ -86,6 +86,14 @@ METRICS: Mapping[str, Metric] = {
         help="Size of the archive's files.",
         buckets=(1e4, 1e5, 1e6, 4e6, 16e6, 64e6, 256e6),
     ),
+    "pm500_influx_points_total": _counter("Points that InfluxDB took."),
+    "pm500_influx_expired_total": _counter(
+        "Points that InfluxDB dropped as older than it keeps."
+    ),
+    "pm500_influx_requests_total": _counter(
+        "Batches sent to InfluxDB, by the status of its answer; none where none came.",
+        "answer",
+    ),
     "pm500_derive_frames_total": _counter(
         "Frames that derive took: frames, and of these reordered (in time), duplicate, "
         "late, ancient (its ledger is forgotten) and future.",

@@ -7,29 +7,42 @@ the whole.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import structlog
 from bytewax.inputs import FixedPartitionedSource
 
 from connectors.log.contract import Batch, Log, LogError, OffsetGone
+from connectors.log.kafka.log import KafkaLog
 from connectors.log.kafka.source import Consumers, KafkaSource
 from connectors.log.loss import tell_loss
 from connectors.log.schemas import Schemas
 from connectors.log.source import LogSource
 from connectors.stop import STOP
+from connectors.ticks import Ticks
+from connectors.together import Together
 from dataflows.edge_log import hold_edge_log
 from dataflows.kafka import kafka_client, open_kafka, patiently, wait_for
-from transforms.codec.frame import FrameSchema
 
 if TYPE_CHECKING:
     from dataflows.runtime import FlowContext
 
-__all__ = ["Reading", "Start", "open_log_of", "patient_schemas", "skip_lost"]
+__all__ = [
+    "Reading",
+    "Start",
+    "open_log_of",
+    "part_name",
+    "patient",
+    "route_parts",
+    "skip_lost",
+    "store_position",
+]
 
 _LOOK_SECONDS = 0.2
 
+T = TypeVar("T")
 Part = tuple[str, int]
 Start = Callable[[Log, str, int], int]
 
@@ -81,6 +94,18 @@ class Reading:
             return KafkaSource(self._consumers, topic, starts, on_gone=on_gone)
         return LogSource(self.open_log, topic, lambda _, n: starts[n], on_gone=on_gone)
 
+    def together(self, words: Mapping[str, str]) -> Together[Batch | None]:
+        """The batches of several topics, and ticks; ``words`` name the topics' sources.
+
+        What retention took meanwhile is passed over, and told.
+        """
+        sources: dict[str, FixedPartitionedSource[Any, None]] = {"ticks": Ticks()}
+        for topic, word in words.items():
+            source = self.source(topic, skip_lost(self._context, self.open_log))
+            if source is not None:
+                sources[word] = source
+        return Together[Batch | None](sources)
+
     def _starts(self, topics: Sequence[str], start: Start) -> dict[Part, int]:
         log = self.open_log()
         try:
@@ -100,6 +125,25 @@ class Reading:
             self._context.health.clear("kafka")
         else:
             self._context.health.hold("kafka", trouble)
+
+
+def part_name(topic: str, partition: int) -> str:
+    """Names a partition among the parts of a sink."""
+    return f"{topic}-{partition}"
+
+
+def route_parts(
+    context: FlowContext, names: Sequence[str]
+) -> Callable[[Batch | None], list[tuple[str, Batch | None]]]:
+    """A batch goes to its partition's part of the sink, a tick to all of them."""
+
+    def step(batch: Batch | None) -> list[tuple[str, Batch | None]]:
+        if batch is not None:
+            return [(part_name(batch.topic, batch.partition), batch)]
+        context.health.progress(context.name)
+        return [(name, None) for name in names]
+
+    return step
 
 
 def open_log_of(context: FlowContext) -> Log:
@@ -125,15 +169,26 @@ def skip_lost(
     return skip
 
 
-def patient_schemas(
-    context: FlowContext, schemas: Schemas
-) -> Callable[[bytes], FrameSchema]:
+def store_position(
+    log: Log, reader: str, topic: str, partition: int, offset: int
+) -> None:
+    """Tell the log where the reader goes on; a log that refuses is told the next time."""
+    try:
+        if isinstance(log, KafkaLog):
+            log.commit_soon(reader, topic, partition, offset)
+        else:
+            log.store_position(reader, topic, partition, offset)
+    except LogError as error:
+        structlog.get_logger().warning("position_not_stored", error=str(error))
+
+
+def patient(context: FlowContext, find: Callable[[bytes], T]) -> Callable[[bytes], T]:
     """Look a schema up, however long the log is away; LogError after a stop only."""
 
-    def schema_of(value: bytes) -> FrameSchema:
+    def found(value: bytes) -> T:
         while True:
             try:
-                found = schemas.frame_schema(value)
+                schema = find(value)
             except LogError as error:
                 if STOP.requested:
                     raise
@@ -142,6 +197,6 @@ def patient_schemas(
                 time.sleep(_LOOK_SECONDS)
             else:
                 context.health.clear("schemas")
-                return found
+                return schema
 
-    return schema_of
+    return found

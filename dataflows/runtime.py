@@ -93,6 +93,12 @@ FLOWS: dict[str, FlowModule] = {
         single=True,
         patient=True,
     ),
+    "historian": FlowModule(
+        module="dataflows.historian",
+        port_offset=5,
+        configured=lambda site: site.influx is not None,
+        patient=True,
+    ),
     "archive": FlowModule(
         module="dataflows.archive",
         port_offset=2,

@@ -1,22 +1,24 @@
 #!/usr/bin/env bash
 # The servers that the tests and a local site use, on loopback; each is a script of
 # deploy/services/ with the same verbs.
-# Usage: deploy/services.sh get|start|stop|status [mosquitto|kafka]...
+# Usage: deploy/services.sh get|start|stop|status [mosquitto|kafka|influxdb|victoria]...
 #   get      install what is missing where that is allowed; say what could not be had
 #   start    get, then start them under .services/ and wait until they answer
 #   stop     stop what start started
 #   status   one line a server; exit code 1 where one does not answer
-# MQTT_PORT and KAFKA_PORT name the ports; without them 1883 and 9092 or, where those
-# are taken, free ones, which stand in .services/mosquitto.port and .services/kafka.port.
+# MQTT_PORT, KAFKA_PORT, INFLUXDB_PORT and VICTORIA_PORT name the ports; without them
+# 1883, 9092, 8086 and 8428 or, where those are taken, free ones, which stand in
+# .services/mosquitto.port and so on.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . deploy/common.sh
 
-usage="usage: deploy/services.sh get|start|stop|status [mosquitto|kafka]..."
+names=(mosquitto kafka influxdb victoria)
+usage="usage: deploy/services.sh get|start|stop|status [$(IFS='|' && echo "${names[*]}")]..."
 verb=${1:-}
 case $verb in get | start | stop | status) shift ;; *) fail "$usage" ;; esac
 servers=("$@")
-[ $# != 0 ] || servers=(mosquitto kafka)
+[ $# != 0 ] || servers=("${names[@]}")
 for server in "${servers[@]}"; do
   [[ $server =~ ^[a-z]+$ && -x deploy/services/$server.sh ]] || fail "$usage"
 done

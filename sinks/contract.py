@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-__all__ = ["Host", "LogBatch", "cut"]
+__all__ = ["Host", "LogBatch", "Rejected", "cut"]
 
 
 def _nothing() -> None:
@@ -27,6 +27,15 @@ class LogBatch(Protocol):
     @property
     def values(self) -> Sequence[bytes]:
         """The encoded frames or events."""
+
+
+class Rejected(NamedTuple):
+    """A record that could not be used, and why."""
+
+    offset: int
+    key: str
+    value: bytes
+    reason: str
 
 
 class _Columns(NamedTuple):

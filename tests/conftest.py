@@ -11,7 +11,9 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from tests.influxdb import INFLUXDB, InfluxDb
 from tests.kafka_broker import KafkaBroker
+from tests.victoria import VICTORIA, VictoriaMetrics
 
 # A busy machine is no mistake of the code: no example has a time limit of its own.
 settings.register_profile(
@@ -48,3 +50,21 @@ def own_kafka(tmp_path: Path) -> Iterator[Callable[..., KafkaBroker]]:
             return brokers.enter_context(KafkaBroker(tmp_path / "kafka", **options))
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def influxdb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InfluxDb]:
+    """An InfluxDB 1.x that all tests of this process share: nobody stops it."""
+    if INFLUXDB is None:
+        pytest.skip("no influxdb")
+    with InfluxDb(tmp_path_factory.mktemp("influxdb")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def victoria(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VictoriaMetrics]:
+    """A VictoriaMetrics that all tests of this process share: nobody stops it."""
+    if VICTORIA is None:
+        pytest.skip("no victoria-metrics")
+    with VictoriaMetrics(tmp_path_factory.mktemp("victoria")) as server:
+        yield server

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -24,10 +26,12 @@ from confluent_kafka import (
 )
 
 from tests.certificate import make_certificate
+from tests.influxdb import INFLUXDB
 from tests.kafka_broker import KafkaBroker, admin_of, create_topic, kafka_files
 from tests.kit import until
 from tests.mock_kafka import MockCluster, Request
 from tests.mosquitto import MOSQUITTO, free_port
+from tests.victoria import VICTORIA
 
 ROOT = Path(__file__).parents[1]
 
@@ -122,6 +126,47 @@ def test_mosquitto_starts_once_answers_and_stops(clone: Path) -> None:
 
 
 @integration
+@pytest.mark.skipif(INFLUXDB is None, reason="no influxdb")
+def test_influxdb_starts_with_a_database_and_keeps_it(clone: Path) -> None:
+    port = str(free_port())
+    start = partial(services, clone, "start", "influxdb", INFLUXDB_PORT=port)
+    try:
+        code, first, _ = start()
+        assert code == 0
+        assert first.startswith(f"influxdb   http://127.0.0.1:{port}  pid ")
+        assert start() == (0, first, "")
+        assert services(clone, "status", "influxdb") == (0, first, "")
+        write = f"http://127.0.0.1:{port}/write?db=pm500"
+        with urllib.request.urlopen(write, b"m kW=1 1", timeout=20) as answer:
+            assert answer.status == 204
+        assert services(clone, "stop") == (0, "", "pm500: influxdb stopped\n")
+        assert start()[0] == 0
+        query = f"http://127.0.0.1:{port}/query?db=pm500&q=SELECT+kW+FROM+m"
+        with urllib.request.urlopen(query, timeout=20) as answer:
+            [result] = json.load(answer)["results"]
+        assert result["series"][0]["values"] == [["1970-01-01T00:00:00.000000001Z", 1]]
+    finally:
+        services(clone, "stop")
+    absent = (1, "influxdb   not running\n", "")
+    assert services(clone, "status", "influxdb") == absent
+
+
+@integration
+@pytest.mark.skipif(VICTORIA is None, reason="no victoria-metrics")
+def test_victoria_starts_once_answers_and_stops(clone: Path) -> None:
+    absent = (1, "victoria   not running\n", "")
+    assert services(clone, "status", "victoria") == absent
+    try:
+        code, first, _ = services(clone, "start", "victoria")
+        assert code == 0
+        assert first.startswith("victoria   http://127.0.0.1:")
+        assert services(clone, "start", "victoria") == (0, first, "")
+    finally:
+        assert services(clone, "stop") == (0, "", "pm500: victoria stopped\n")
+    assert services(clone, "status", "victoria") == absent
+
+
+@integration
 def test_kafka_is_got_starts_once_answers_and_stops(clone: Path) -> None:
     kafka_files()
     absent = (1, "kafka      not running\n", "")
@@ -188,9 +233,33 @@ def test_what_cannot_be_had_is_said_and_no_reason_to_fail(clone: Path) -> None:
     assert services(clone, "status", "kafka")[0] == 1
 
 
+@integration
+def test_a_database_that_cannot_be_had_is_said(clone: Path) -> None:
+    tools = clone / "bin"
+    tools.mkdir()
+    for name in "bash cat dirname flock id mkdir".split():
+        found = shutil.which(name)
+        assert found
+        (tools / name).symlink_to(found)
+    # The scripts look into these too.
+    common = clone / "deploy" / "services" / "server.sh"
+    common.write_text(common.read_text().replace("PATH=$PATH:", "elsewhere="))
+    both = services(clone, "get", "influxdb", "victoria", PATH=str(tools))
+    assert both[:2] == (0, "")
+    assert both[2].splitlines() == [
+        "pm500: no influxdb: this system has no apt-get;"
+        " run as root: apt-get install influxdb",
+        "pm500: the tests that need an InfluxDB server will be skipped",
+        "pm500: no victoria-metrics: this system has no apt-get;"
+        " run as root: apt-get install victoria-metrics",
+        "pm500: the tests that need a VictoriaMetrics server will be skipped",
+    ]
+
+
 def test_a_server_that_nobody_knows_is_refused(clone: Path) -> None:
     usage = (
-        "pm500: usage: deploy/services.sh get|start|stop|status [mosquitto|kafka]..."
+        "pm500: usage: deploy/services.sh get|start|stop|status"
+        " [mosquitto|kafka|influxdb|victoria]..."
     )
     for words in [("start", "redis"), ("get", "../setup"), ("get", "server"), ("run",)]:
         assert services(clone, *words) == (1, "", f"{usage}\n")

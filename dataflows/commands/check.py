@@ -24,7 +24,9 @@ def check(
     probe: Annotated[
         bool,
         typer.Option(
-            "--probe", help="Ask every meter who it is and record what was found."
+            "--probe",
+            help="Ask every meter who it is and record what was found; ask the InfluxDB "
+            "server whether it takes points.",
         ),
     ] = False,
     with_modbus: Annotated[
@@ -38,8 +40,8 @@ def check(
 ) -> None:
     """Check the site file and print what it makes pm500 do.
 
-    Exit code 2 where there are mistakes, all of them listed; 1 where a meter does not
-    pass its probe; 3 where acquire runs, which a probe would disturb.
+    Exit code 2 where there are mistakes, all of them listed; 1 where a meter or the
+    InfluxDB server does not pass its probe; 3 where acquire runs, which a probe would disturb.
     """
     if with_modbus and not probe:
         raise typer.BadParameter("--with-modbus goes with --probe")
@@ -53,10 +55,14 @@ def check(
     for line in _lines(site, checked, part, budgets(checked)):
         typer.echo(line)
     if probe:
-        from dataflows.commands.probe import probe_site
+        from dataflows.commands.probe import probe_server, probe_site
 
         use_site(site)
-        if not probe_site(checked, with_modbus=with_modbus):
+        passed = [
+            probe_server(checked),
+            probe_site(checked, with_modbus=with_modbus),
+        ]
+        if not all(passed):
             raise typer.Exit(1)
 
 
@@ -88,6 +94,7 @@ def _lines(
         yield f"archive   {_place(site)}, commits every {_rolls(site)}"
     else:
         yield "archive   none: archive does not run"
+    yield f"influx    {_influx(site)}"
     ports = f"ports from {observe.base_port}" if observe.base_port else "free ports"
     yield f"observe   {observe.host}, {ports}"
     if not part.alone:
@@ -136,6 +143,19 @@ def _kafka(site: Site) -> str:
         f"{kafka.bootstrap_servers}, topics {kafka.topic_prefix}pm500.*, frames in "
         f"{kafka.partitions} partition(s), {kafka.replication} replica(s), "
         f"kept {kafka.retention_hours:g} h"
+    )
+
+
+def _influx(site: Site) -> str:
+    influx = site.influx
+    if influx is None:
+        return "none: historian does not run"
+    where = f"bucket {influx.bucket} of {influx.org}"
+    if influx.version == 1:
+        where = f"database {influx.database}"
+    return (
+        f"{influx.url}, {where}, batches of {influx.batch_records} records or "
+        f"{influx.batch_seconds:g} s"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from datetime import UTC, datetime
 from functools import partial
@@ -14,7 +15,7 @@ import structlog
 import typer
 
 from connectors.stop import install_stop_signals
-from dataflows.demo.plant import MqttAddress
+from dataflows.demo.servers import InfluxDatabase, MqttAddress, Servers
 
 __all__ = ["demo"]
 
@@ -45,6 +46,20 @@ def demo(
             help="An MQTT server; unless given, one is embedded for the demo only.",
         ),
     ] = None,
+    kafka: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="A Kafka server; the log is moved on to topics of this demo's own.",
+        ),
+    ] = None,
+    influx: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL/DATABASE",
+            help="A database of an InfluxDB 1.x, as http://127.0.0.1:8086/pm500.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Decides loads and faults.")] = 0,
 ) -> None:
     """Simulate a plant, run the flows on it, and show what they read as it comes.
@@ -59,9 +74,18 @@ def demo(
     from dataflows.demo.screens import LineScreen, TableScreen
     from dataflows.demo.stage import Settings, perform
 
-    server = _address(mqtt)
+    servers = Servers(
+        mqtt=_mqtt(mqtt),
+        kafka=None if kafka is None else str(_address(kafka, "--kafka")),
+        topic_prefix=f"demo-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.",
+        influx=_database(influx),
+    )
     settings = Settings(
-        meters=meters, seconds=seconds, folder=_folder(data), mqtt=server, seed=seed
+        meters=meters,
+        seconds=seconds,
+        folder=_folder(data),
+        servers=servers,
+        seed=seed,
     )
     install_stop_signals()
     structlog.configure(
@@ -108,16 +132,29 @@ def _folder(data: Path | None) -> Path:
     return folder
 
 
-def _address(text: str | None) -> MqttAddress | None:
-    if text is None:
-        if find_spec("amqtt") is None:
-            raise typer.BadParameter(
-                "the embedded broker needs the extra `demo` (amqtt is not installed); "
-                "give an MQTT server of your own instead",
-                param_hint="--mqtt",
-            )
-        return None
+def _mqtt(text: str | None) -> MqttAddress | None:
+    if text is not None:
+        return _address(text, "--mqtt")
+    if find_spec("amqtt") is None:
+        raise typer.BadParameter(
+            "the embedded broker needs the extra `demo` (amqtt is not installed); "
+            "give an MQTT server of your own instead",
+            param_hint="--mqtt",
+        )
+    return None
+
+
+def _address(text: str, option: str) -> MqttAddress:
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise typer.BadParameter(f"{text!r} is not HOST:PORT", param_hint="--mqtt")
+        raise typer.BadParameter(f"{text!r} is not HOST:PORT", param_hint=option)
     return MqttAddress(host, int(port))
+
+
+def _database(text: str | None) -> InfluxDatabase | None:
+    if text is None:
+        return None
+    found = re.fullmatch(r"(https?://[^/]+)/([^/]+)", text)
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is not URL/DATABASE", param_hint="--influx")
+    return InfluxDatabase(found[1], found[2])

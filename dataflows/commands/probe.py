@@ -1,4 +1,4 @@
-"""``pm500 check --probe``: ask every meter, print what was found, record it."""
+"""``pm500 check --probe``: ask meters and server, print what was found, record it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dataflows.site import Meter, Site
 from transforms.codec.records import Event
 from transforms.model.profile import Protocol
 
-__all__ = ["probe_site"]
+__all__ = ["probe_server", "probe_site"]
 
 
 def probe_site(site: Site, *, with_modbus: bool) -> bool:
@@ -50,6 +50,23 @@ def probe_site(site: Site, *, with_modbus: bool) -> bool:
     _tell(site, checks, now)
     typer.echo(f"\nrecorded in {site.commissioning_path}")
     return all(check.passed for check in checks)
+
+
+def probe_server(site: Site) -> bool:
+    """Ask the InfluxDB server, if the site has one; whether it takes points."""
+    if site.influx is None:
+        return True
+    from dataflows.influx import target_of
+    from sinks.influx.probe import probe_influx
+
+    target = target_of(site, site.influx)
+    found = probe_influx(target)
+    said = "passed" if found.wrong is None else "FAILED"
+    typer.echo(f"\nInfluxDB at {target}  {said}")
+    typer.echo(f"  version {found.version}")
+    if found.wrong is not None:
+        typer.echo(f"  WRONG: {found.wrong}")
+    return found.wrong is None
 
 
 def _verdict(check: Check) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from connectors.log.contract import FRAMES, Log, Record
+from connectors.log.contract import FRAMES, Log, LogError, Record
 from connectors.log.schemas import Schemas
 from transforms.codec.frame import FrameRecord, FrameSchema
 from transforms.ledger import status_label
@@ -40,14 +40,21 @@ class AssetState:
 
 
 class Board:
-    """Reads on in the log whenever it is asked; use it in the thread that made it."""
+    """Reads on in the log whenever it is asked; use it in the thread that made it.
 
-    def __init__(self, log: Log, assets: Iterable[str]) -> None:
+    ``behind`` is the log that the archive reads, where that is another one.
+    """
+
+    def __init__(
+        self, log: Log, assets: Iterable[str], behind: Log | None = None
+    ) -> None:
         self._log = log
+        self._behind = behind or log
         self._schemas = Schemas(log)
         self._offset = 0
         self.assets = {asset: AssetState() for asset in assets}
         self.frames = 0
+        self._archived: dict[int, int] = {}
         self.failed: Counter[str] = Counter()
 
     def read_on(self) -> None:
@@ -63,8 +70,15 @@ class Board:
         return self.frames - self.failed.total()
 
     def archived(self) -> int:
-        """Frames that the archive has committed so far."""
-        return self._log.position("archive", FRAMES, 0) or 0
+        """Frames that the archive has committed so far, as far as the log can tell."""
+        log = self._behind
+        try:
+            for number in log.partitions(FRAMES):
+                done = log.position("archive", FRAMES, number)
+                self._archived[number] = done or 0
+        except LogError:
+            pass  # a cluster that is away: what was known of it stays
+        return sum(self._archived.values())
 
     def _take(self, record: Record) -> None:
         schema = self._schemas.frame_schema(record.value)

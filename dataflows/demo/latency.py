@@ -10,7 +10,7 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from dataflows.demo.plant import MqttAddress
+from dataflows.demo.servers import MqttAddress
 from sinks.sparkplug.payload import PayloadError, parse
 from sinks.sparkplug.topic import NAMESPACE, Topic
 

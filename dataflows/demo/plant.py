@@ -10,11 +10,11 @@ from random import Random
 from typing import Literal, NamedTuple
 
 from connectors.simulator.faults import ALWAYS_US, Fault
+from dataflows.demo.servers import MqttAddress, Servers
 
 __all__ = [
     "SITE",
     "DemoMeter",
-    "MqttAddress",
     "SimulatorPorts",
     "fleet_toml",
     "plant_of",
@@ -45,6 +45,8 @@ _ENERGY_SECONDS = 5
 # A Modbus session silences EtherNet/IP for a moment, so here it comes less often.
 _ENERGY_SECONDS_BOTH = 10
 _ROLL_SECONDS = 10
+# Each has a process of derive.
+_PARTITIONS = 2
 # Short, so that a meter whose fault is over comes back while one is looking.
 _LONGEST_BACKOFF_SECONDS = 2
 
@@ -74,16 +76,6 @@ class SimulatorPorts(NamedTuple):
     modbus: int
 
 
-class MqttAddress(NamedTuple):
-    """An MQTT server."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
-
-
 def plant_of(count: int, seed: int) -> tuple[DemoMeter, ...]:
     """``count`` meters, the same for the same seed; from two on in both protocols."""
     dice = Random(seed)  # noqa: S311 - repeatable by design
@@ -107,17 +99,31 @@ def fleet_toml(meters: Iterable[DemoMeter], faults: Iterable[Fault]) -> str:
 
 
 def site_toml(
-    meters: Sequence[DemoMeter], ports: SimulatorPorts, mqtt: MqttAddress
+    meters: Sequence[DemoMeter],
+    ports: SimulatorPorts,
+    mqtt: MqttAddress,
+    servers: Servers = Servers(),  # noqa: B008 - frozen
 ) -> str:
     """The site of these meters; its data stands beside the file."""
-    head = (
+    head = [
         f'[site]\nname = "{SITE}"\ndata = "data"\n',
         f"[poll]\nbackoff_maximum_seconds = {_LONGEST_BACKOFF_SECONDS}\n"
         "check_clock = false\n",
         f"[mqtt]\nhost = {json.dumps(mqtt.host)}\nport = {mqtt.port}\n",
         f"[archive]\nroll_seconds = {_ROLL_SECONDS}\n",
         "[observe]\nbase_port = 0\n",
-    )
+    ]
+    if servers.kafka is not None:
+        head.append(
+            f"[kafka]\nbootstrap_servers = {json.dumps(servers.kafka)}\n"
+            f"topic_prefix = {json.dumps(servers.topic_prefix)}\n"
+            f"partitions = {_PARTITIONS}\n"
+        )
+    if servers.influx is not None:
+        head.append(
+            f"[influx]\nurl = {json.dumps(servers.influx.url)}\nversion = 1\n"
+            f"database = {json.dumps(servers.influx.database)}\n"
+        )
     return "\n".join((*head, *(_polled(meter, ports) for meter in meters)))
 
 

@@ -19,16 +19,17 @@ from dataflows.demo.latency import LatencyListener
 from dataflows.demo.plant import (
     SITE,
     DemoMeter,
-    MqttAddress,
     SimulatorPorts,
     fleet_toml,
     plant_of,
     site_toml,
 )
 from dataflows.demo.processes import Child, DemoError, Stopped
+from dataflows.demo.servers import MqttAddress, Servers, count_frames
 from dataflows.demo.summary import Outcome, count_archive, runnable, short_path
 from dataflows.demo.trouble import troubles
 from dataflows.instance import running
+from dataflows.kafka import open_kafka
 from dataflows.ledger import summarize
 from dataflows.site import Site, load_site
 from sinks.sparkplug.topic import NAMESPACE
@@ -38,6 +39,7 @@ __all__ = ["Play", "Screen", "Settings", "perform"]
 _START_SECONDS = 30.0
 _CHECK_SECONDS = 60.0
 _FIRST_FRAME_SECONDS = 30.0
+_KAFKA_SECONDS = 2.0
 _STOP_SECONDS = 20.0
 _LOOK_SECONDS = 0.05
 Say = Callable[[str], None]
@@ -45,12 +47,12 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the user asked for. ``seconds`` 0: until a stop; ``mqtt`` None: our own."""
+    """What the user asked for. ``seconds`` 0: until a stop."""
 
     meters: int
     seconds: float
     folder: Path
-    mqtt: MqttAddress | None
+    servers: Servers
     seed: int
 
 
@@ -133,7 +135,7 @@ class _Stage:
         )  # fmt: skip
         self._servers.append(simulator)
         broker = None
-        if self._settings.mqtt is None:
+        if self._settings.servers.mqtt is None:
             broker = self._start("broker", "dataflows.broker", "--port", "0")
             self._servers.append(broker)
         ready = json.loads(simulator.lines(1, _START_SECONDS, _stopping)[0])
@@ -147,9 +149,11 @@ class _Stage:
         self._mqtt = self._mqtt_of(broker)
         # The last meter comes after commissioning: what is only inferred of it shows.
         known = self._meters[:-1] or self._meters
+        # Before the other servers are named: it is about meters.
         self._site_path.write_text(site_toml(known, ports, self._mqtt), "utf-8")
         self._commission(known)
-        self._site_path.write_text(site_toml(self._meters, ports, self._mqtt), "utf-8")
+        site = site_toml(self._meters, ports, self._mqtt, self._settings.servers)
+        self._site_path.write_text(site, "utf-8")
 
     def play(self, screen: Callable[[], Screen]) -> Outcome:
         """Flows up, watched until the end, stopped, counted."""
@@ -158,6 +162,7 @@ class _Stage:
         latency = LatencyListener(self._mqtt, group=site.mqtt.group, site=SITE)
         latency.start()
         self._stack.callback(latency.stop)
+        begun_us = time.time_ns() // 1000
         run = self._start(
             "run", "dataflows", "run", "--site", str(self._site_path),
             "--log-file", str(self._logs / "flows.log"),
@@ -169,10 +174,14 @@ class _Stage:
         self._tell("logs", short_path(self._logs))
         log = EmbeddedLog(site.log_path, synchronous=site.log.synchronous)
         self._stack.callback(log.close)
+        behind = None
+        if site.kafka is not None:
+            behind = open_kafka(site, timeout_seconds=_KAFKA_SECONDS)
+            self._stack.callback(behind.close)
         play = Play(
             meters=self._meters,
             site=site,
-            board=Board(log, [meter.name for meter in self._meters]),
+            board=Board(log, [meter.name for meter in self._meters], behind),
             latency=latency,
             where=where,
         )
@@ -183,6 +192,7 @@ class _Stage:
         latency.stop()
         wrong += self._stop_servers()
         wrong += _restarts(self._logs / "run.log")
+        influx = self._settings.servers.influx
         return Outcome(
             ledger=summarize(log),
             frames=log.bounds(FRAMES, 0)[1],
@@ -192,13 +202,15 @@ class _Stage:
             log_path=site.log_path,
             p50_ms=latency.percentile_ms(50),
             p99_ms=latency.percentile_ms(99),
+            influx=influx,
+            influx_frames=influx and count_frames(influx, SITE, begun_us),
             troubles=tuple(dict.fromkeys(wrong)),
         )
 
     def _mqtt_of(self, broker: Child | None) -> MqttAddress:
         if broker is None:
-            assert self._settings.mqtt is not None
-            return self._settings.mqtt
+            assert self._settings.servers.mqtt is not None
+            return self._settings.servers.mqtt
         line = broker.lines(1, _START_SECONDS, _stopping)[0]
         address = MqttAddress("127.0.0.1", int(line.split()[-1]))
         self._tell(
@@ -262,13 +274,24 @@ class _Stage:
 
     def _where(self, site: Site) -> dict[str, str]:
         assert site.mqtt is not None
-        only = "  (broker for this demo only)" if self._settings.mqtt is None else ""
+        servers = self._settings.servers
+        more = {}
+        if servers.kafka is not None:
+            more["kafka"] = f"{servers.kafka}  topics {servers.topic_prefix}pm500.*"
+        if servers.influx is not None:
+            more["influx"] = str(servers.influx)
+        only = (
+            "  (broker for this demo only)"
+            if self._settings.servers.mqtt is None
+            else ""
+        )
         return {
             "archive": short_path(Path(site.archive_place)),
             "log": f"{short_path(site.log_path)}  topic {FRAMES}",
             "tail": f"{runnable('pm500')} tail --site "
             f"{shlex.quote(short_path(self._site_path))}",
             "mqtt": f"{self._mqtt}  {NAMESPACE}/{site.mqtt.group}/#{only}",
+            **more,
         }
 
     def _tell(self, title: str, text: str) -> None:

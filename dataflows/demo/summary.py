@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from dataflows.demo.servers import InfluxDatabase
 from dataflows.ledger import Summary
 
 __all__ = ["ArchiveCount", "Outcome", "count_archive", "runnable", "short_path"]
@@ -44,7 +45,9 @@ class Outcome:
     log_path: Path
     p50_ms: float | None
     p99_ms: float | None
-    troubles: tuple[str, ...]
+    influx: InfluxDatabase | None = None
+    influx_frames: int | None = None
+    troubles: tuple[str, ...] = ()
 
     @property
     def wrong(self) -> list[str]:
@@ -60,10 +63,14 @@ class Outcome:
             out.append(f"the log has {self.frames} frames, the ledger {accounted}")
         if rows != self.frames:
             out.append(f"the log has {self.frames} frames, the archive {rows} rows")
+        if self.influx is not None and self.influx_frames != self.frames:
+            there = self.influx_frames
+            out.append(f"the log has {self.frames} frames, InfluxDB {there}")
         return out
 
     def json_line(self) -> str:
         """The summary as one JSON object on a line."""
+        influx = {} if self.influx is None else {"influx_frames": self.influx_frames}
         return json.dumps(
             {
                 "due": self.ledger.due,
@@ -71,6 +78,7 @@ class Outcome:
                 "failed": dict(self.ledger.failed),
                 "missing": self.ledger.missing,
                 "archive_rows": self.archive.rows,
+                **influx,
                 "archive": str(self.archive_path),
                 "log": str(self.log_path),
                 "latency_ms": {"p50": self.p50_ms, "p99": self.p99_ms},
@@ -89,6 +97,8 @@ class Outcome:
         yield f"  missing        {sums.missing:>8}"
         yield f"frames in the log{self.frames:>8}  {short_path(self.log_path)}"
         yield f"archive rows     {self.archive.rows!s:>8}  {short_path(self.archive_path)}"
+        if self.influx is not None:
+            yield f"frames in InfluxDB{self.influx_frames!s:>7}  {self.influx}"
         if self.p50_ms is not None:
             yield f"poll to MQTT     p50 {self.p50_ms:g} ms, p99 {self.p99_ms:g} ms"
         yield ""
@@ -101,7 +111,8 @@ class Outcome:
         if not self.wrong:
             yield (
                 f"It adds up: {sums.due} due = {sums.good} good + {failed} failed + "
-                f"{sums.missing} missing, and archive rows = frames."
+                f"{sums.missing} missing, and archive rows = frames"
+                f"{' = frames in InfluxDB' if self.influx is not None else ''}."
             )
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from connectors.commissioning.record import CommissioningRecord
 from connectors.profiles import load_profile, profile_names
+from dataflows.places import enricher_of
 from dataflows.site import Derive, Meter, Site
 from transforms.calendar import Calendar
 from transforms.derivation.rules import DeriveRules, MeterRules
 from transforms.energy.counter import CounterRules
-from transforms.enrich import Enricher, Place
 from transforms.liveness import watched_group
 from transforms.model.profile import Point, Protocol
 from transforms.model.quantity import QUANTITIES
@@ -49,9 +48,7 @@ def derive_rules(site: Site) -> DeriveRules:
         energy_us=settings.energy_seconds * 1_000_000,
         billing_first_day=settings.billing_day,
         coarse=_coarse(),
-        enricher=Enricher(
-            {site.asset(meter): _place(site, meter) for meter in site.meter}
-        ),
+        enricher=enricher_of(site),
     )
 
 
@@ -115,18 +112,6 @@ def _coarse() -> Mapping[str, frozenset[str]]:
             if (at := point.at(protocol)) is not None and at.type != "real"
         )
     return out
-
-
-def _place(site: Site, meter: Meter) -> Place:
-    known = Place.of(site.asset(meter))
-    return replace(
-        known,
-        uuid=meter.uuid or known.uuid,
-        feeder=meter.feeder,
-        breaker=meter.breaker,
-        electrical_system=meter.electrical_system,
-        profile=meter.profile,
-    )
 
 
 def _us(seconds: float) -> int:

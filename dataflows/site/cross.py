@@ -37,6 +37,11 @@ _OWN = {
     "queued.min.messages", "fetch.queue.backoff.ms",
 }  # fmt: skip
 
+# What each version of InfluxDB's API knows; the first of them are needed.
+_INFLUX_1 = ("database", "retention_policy", "username", "password_file")
+_INFLUX_2 = ("org", "bucket", "token_file")
+_NEEDED = {1: 1, 2: 2}
+
 
 def cross_mistakes(raw: Mapping[str, Any], folder: Path) -> Iterator[str]:
     """Mistakes between values; parts that are wrong by themselves are passed over."""
@@ -46,6 +51,7 @@ def cross_mistakes(raw: Mapping[str, Any], folder: Path) -> Iterator[str]:
         yield f"site.name: {name!r} must not hold '.'"
     yield from _resources(raw, folder)
     yield from _kafka(raw)
+    yield from _influx(raw)
     yield from _alerts(raw)
     seen: dict[object, str] = {}
     devices: dict[tuple[object, ...], str] = {}
@@ -92,7 +98,7 @@ def _resources(raw: Mapping[str, Any], folder: Path) -> Iterator[str]:
     port = observe.get("base_port") if isinstance(observe, dict) else None
     if isinstance(port, int) and 65535 - FLOW_PORTS < port <= 65535:
         yield f"observe.base_port: {port} leaves no port for each flow"
-    for name in ("mqtt", "kafka", "s3"):
+    for name in ("mqtt", "kafka", "influx", "s3"):
         section = raw.get(name)
         for key, secret in section.items() if isinstance(section, dict) else ():
             if not key.endswith("_file") or not isinstance(secret, str):
@@ -110,6 +116,25 @@ def _kafka(raw: Mapping[str, Any]) -> Iterator[str]:
             yield f"kafka.client.{name}: no secrets in this file: {_SECRETS[name]}"
         elif name in _OWN:
             yield f"kafka.client.{name}: pm500 sets it itself"
+
+
+def _influx(raw: Mapping[str, Any]) -> Iterator[str]:
+    """What one version of the API needs, and what only the other one knows."""
+    section = raw.get("influx")
+    if not isinstance(section, dict):
+        return
+    version = section.get("version", 2)
+    own = {1: _INFLUX_1, 2: _INFLUX_2}.get(version)
+    if own is None:
+        return
+    for name in own[: _NEEDED[version]]:
+        if name not in section:
+            yield f"influx.{name}: Field required with version {version}"
+    for name in _INFLUX_2 if version == 1 else _INFLUX_1:
+        if name in section:
+            yield f"influx.{name}: has no meaning with version {version}"
+    if "password_file" in section and "username" not in section:
+        yield "influx.password_file: needs a username"
 
 
 def _alerts(raw: Mapping[str, Any]) -> Iterator[str]:

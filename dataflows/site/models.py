@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from connectors.log.contract import FRAMES, TOPICS
 from transforms.alerts.rule import AlertKind, AlertRule, Severity
 from transforms.calendar import problem_with_length
+from transforms.lines.text import problem_with_tag
 from transforms.model.asset import problem_with_part
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "AlertSettings",
     "Archive",
     "Derive",
+    "Influx",
     "Kafka",
     "LogSettings",
     "Meter",
@@ -34,7 +37,7 @@ __all__ = [
 MeterProtocol = Literal["ethernet_ip", "modbus", "both"]
 Port = Annotated[int, Field(ge=0, le=65535)]
 MeterPort = Annotated[int, Field(ge=1, le=65535)]
-# Each flow takes one port, from `observe.base_port` on; one more flow may come.
+# Each flow takes one port, from `observe.base_port` on.
 FLOW_PORTS = 6
 Positive = Annotated[float, Field(gt=0)]
 System = Literal["1P", "2P", "3P", "3P.1", "3P.2", "3P.n"]
@@ -79,6 +82,22 @@ def _endpoint(text: str) -> str:
     return text
 
 
+def _server_url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        good = parts.port != 0 and bool(parts.hostname)
+    except ValueError:
+        good = False
+    else:
+        secret = parts.username is not None or parts.password is not None
+        good = good and parts.scheme in ("http", "https") and not secret
+        good = good and not (parts.query or parts.fragment)
+    if not good or any(letter.isspace() for letter in text):
+        # Not the text: it may hold a password.
+        raise ValueError("must be http://host:port or https://host:port, without more")
+    return text
+
+
 def _prefix(text: str) -> str:
     # What Kafka allows in a topic's name (org.apache.kafka.common.internals.Topic).
     if not re.fullmatch(r"[a-zA-Z0-9._-]*", text) or len(text) > 100:
@@ -108,6 +127,12 @@ def _windows(lengths: tuple[int, ...]) -> tuple[int, ...]:
     for seconds in lengths:
         _window(seconds)
     return tuple(sorted(set(lengths)))
+
+
+def _tag(text: str) -> str:
+    if problem := problem_with_tag(text):
+        raise ValueError(problem)
+    return text
 
 
 def _uuid(text: str) -> str:
@@ -210,8 +235,9 @@ class Meter(_Model):
     feeder: str | None = Field(
         default=None, description="Name of the feeder, told in alerts."
     )
-    breaker: str | None = Field(
-        default=None, description="Name of the breaker, told in alerts."
+    breaker: Annotated[str, AfterValidator(_tag)] | None = Field(
+        default=None,
+        description="Name of the breaker, told in alerts and as a tag in InfluxDB.",
     )
     uuid: Annotated[str, AfterValidator(_uuid)] | None = Field(
         default=None, description="The asset's UUID; made from its name where absent."
@@ -393,6 +419,55 @@ class Kafka(_Model):
     )
 
 
+class Influx(_Model):
+    """The InfluxDB that the historian writes to: frames, derived records and events."""
+
+    url: Annotated[str, AfterValidator(_server_url)] = Field(
+        description="Such as http://127.0.0.1:8086."
+    )
+    version: Literal[1, 2] = Field(
+        default=2,
+        description="Of the HTTP API: 2 writes to /api/v2/write, 1 to /write?db=.",
+    )
+    org: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None, description="Organization: version 2 needs it."
+    )
+    bucket: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None, description="Bucket: version 2 needs it."
+    )
+    token_file: Path | None = Field(
+        default=None, description="File that holds the token, for version 2."
+    )
+    database: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None, description="Database: version 1 needs it."
+    )
+    retention_policy: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None,
+        description="Retention policy, for version 1; the database's default where "
+        "absent.",
+    )
+    username: str | None = Field(default=None, description="User name, for version 1.")
+    password_file: Path | None = Field(
+        default=None, description="File that holds the password, for version 1."
+    )
+    batch_records: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=600,
+        description="Records after which a batch is sent: a frame of a PowerMonitor "
+        "500's realtime group is 8 points.",
+    )
+    batch_bytes: Annotated[int, Field(ge=1000)] = Field(
+        default=4_000_000,
+        description="Bytes of line protocol after which a batch is sent; on its way it "
+        "is about an eighth of that.",
+    )
+    batch_seconds: Positive = Field(
+        default=1.0, description="Age at which a batch is sent."
+    )
+    timeout_seconds: Annotated[float, Field(gt=0, le=10)] = Field(
+        default=10.0, description="How long the server may take to answer a batch."
+    )
+
+
 class S3(_Model):
     """The store of an archive in s3://…; the AWS environment counts where absent."""
 
@@ -414,8 +489,8 @@ class Observe(_Model):
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     base_port: Port = Field(
         default=9500,
-        description="acquire listens here; publish, archive, forward and derive on the "
-        "next ones; 0 takes free ports.",
+        description="acquire listens here; publish, archive, forward, derive and "
+        "historian on the next ones; 0 takes free ports.",
     )
     log_format: Literal["auto", "json", "console"] = Field(
         default="auto", description="auto: console on a terminal, JSON otherwise."
@@ -431,6 +506,7 @@ class Site(_Model):
     meter: Annotated[tuple[Meter, ...], Field(min_length=1)]
     mqtt: Mqtt | None = None
     kafka: Kafka | None = None
+    influx: Influx | None = None
     archive: Archive | None = Archive()
     derive: Derive | None = Derive()
     alert: tuple[AlertSettings, ...] = ()

@@ -14,9 +14,7 @@ get() {
     say "the tests that need an MQTT server will be skipped"
     return 1
   fi
-  # Debian's package starts a server for the whole machine; nobody asked for that.
-  as_root systemctl disable --now mosquitto >/dev/null 2>&1 ||
-    as_root service mosquitto stop >/dev/null 2>&1 || true
+  not_for_the_machine mosquitto
 }
 
 prepare() {

@@ -8,6 +8,7 @@
 #   prepare PORT    write its files, and set the array `command` that runs it
 #   answers PORT    whether the server on this port answers in its own protocol
 #   address PORT    where clients find it
+#   settle PORT     do what is left once it answers; nothing unless defined
 # and ends with: serve "$@"
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -22,6 +23,23 @@ ask() {
     cat >&3
     timeout 2 head -c "$2" <&3 | od -An -tx1
   ) || true
+}
+
+# Send a request without a body; print the reply, its head too.
+http() {
+  (
+    exec 2>/dev/null 3<>"/dev/tcp/127.0.0.1/$1" || exit
+    printf '%s %s HTTP/1.0\r\nContent-Length: 0\r\n\r\n' "$2" "$3" >&3
+    timeout 2 cat <&3
+  ) || true
+}
+
+settle() { :; }
+
+# Debian's package starts a server for the whole machine; nobody asked for that.
+not_for_the_machine() {
+  as_root systemctl disable --now "$1" >/dev/null 2>&1 ||
+    as_root service "$1" stop >/dev/null 2>&1 || true
 }
 
 taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
@@ -57,7 +75,7 @@ start() {
   echo "$port" >$folder/$name.port
   end=$((SECONDS + patience))
   while ((SECONDS <= end)); do
-    if answers "$port"; then
+    if answers "$port" && settle "$port"; then
       status_line
       return
     fi

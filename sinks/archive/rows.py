@@ -15,14 +15,14 @@ from typing import Any, NamedTuple, Protocol
 import pyarrow as pa
 
 from sinks.archive.encoding import event_table, frame_table
-from sinks.contract import LogBatch
+from sinks.contract import LogBatch, Rejected
 from transforms.codec.frame import FrameSchema
 from transforms.codec.framing import HEADER_BYTES, CodecError
 from transforms.codec.keys import Keys
 from transforms.codec.records import Event, decode_record
 from transforms.codec.sift import LATEST_US, Sifter
 
-__all__ = ["EventRows", "FrameRows", "Rejected", "Rows"]
+__all__ = ["EventRows", "FrameRows", "Rows"]
 
 # A table has its own cost, however few its rows; what waits undecoded is Python objects.
 CHUNK_ROWS = 16_384
@@ -31,15 +31,6 @@ WHOLE_ROWS = 4096
 
 _HEADER = itemgetter(slice(HEADER_BYTES))
 _GROUP = re.compile(r"[a-z][a-z_]*")  # it becomes a folder
-
-
-class Rejected(NamedTuple):
-    """A record that could not be used, and why."""
-
-    offset: int
-    key: str
-    value: bytes
-    reason: str
 
 
 Has = Callable[[str], int]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from sinks.archive.commit import Archive
-from sinks.archive.rows import Rejected, Rows
-from sinks.contract import LogBatch
+from sinks.archive.rows import Rows
+from sinks.contract import LogBatch, Rejected
 
 __all__ = ["ArchiveWriter", "Roll"]
 
@@ -95,9 +95,3 @@ class ArchiveWriter:
     def committed(self, roll: Roll) -> None:
         """Say where reading would go on now."""
         self._stored(roll.last + 1)
-
-    def roll(self) -> None:
-        """Cut and commit at once; OSError after which the rows are not kept."""
-        if (roll := self.cut()) is not None:
-            roll.commit()
-            self.committed(roll)

@@ -14,6 +14,7 @@ from tests.benchmarks import (
     archive_size,
     codec,
     derive,
+    influx,
     kafka_archive,
     log,
     mqtt,
@@ -31,6 +32,7 @@ BENCHMARKS: dict[str, Callable[[bool], Iterator[Result]]] = {
     "mqtt": mqtt.run,
     "replicas": replicas.run,
     "derive": derive.run,
+    "influx": influx.run,
     "restart": restart.run,
 }
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"

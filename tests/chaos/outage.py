@@ -18,7 +18,7 @@ from confluent_kafka import Consumer, TopicPartition
 from connectors.log.contract import FRAMES
 from connectors.log.embedded import EmbeddedLog
 from dataflows.demo.latency import LatencyListener, percentile
-from dataflows.demo.plant import MqttAddress
+from dataflows.demo.servers import MqttAddress
 from dataflows.instance import running
 from tests.chaos.disk import Disk
 from tests.integration.accounts import (

@@ -50,7 +50,10 @@ def test_version_says_ours_and_the_engines() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["run", "nosuch"], "there are: acquire, publish, forward, derive, archive"),
+        (
+            ["run", "nosuch"],
+            "there are: acquire, publish, forward, derive, historian, archive",
+        ),
         (["run", "acquire", "--log-file", "x"], "goes with supervised flows"),
     ],
 )
@@ -75,6 +78,7 @@ def test_check_prints_what_the_site_makes_pm500_do(tmp_path: Path) -> None:
         "kafka     none: forward does not run",
         f"archive   {tmp_path}/data/archive, commits every 300 s, 500000 rows or "
         "128000000 bytes",
+        "influx    none: historian does not run",
         "observe   127.0.0.1, ports from 9500",
         "",
         "plant1/hall1/m1  pm500 at 127.0.0.1",

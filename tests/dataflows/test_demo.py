@@ -14,6 +14,7 @@ import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -32,13 +33,13 @@ from dataflows.cli import app
 from dataflows.demo.board import Board
 from dataflows.demo.latency import percentile
 from dataflows.demo.plant import (
-    MqttAddress,
     SimulatorPorts,
     fleet_toml,
     plant_of,
     site_toml,
 )
 from dataflows.demo.processes import Child, DemoError
+from dataflows.demo.servers import InfluxDatabase, MqttAddress, Servers
 from dataflows.demo.summary import ArchiveCount, Outcome
 from dataflows.demo.table import View
 from dataflows.demo.trouble import troubles
@@ -65,6 +66,23 @@ def test_every_plant_is_a_fleet_and_a_site(tmp_path: Path, count: int) -> None:
     path.write_text(site_toml(meters, SimulatorPorts(1, 2), MqttAddress("::1", 3)))
     site = load_site(path)
     assert [site.asset(meter) for meter in site.meter] == [m.name for m in meters]
+    assert (site.kafka, site.influx) == (None, None)
+
+
+def test_a_site_on_real_servers_names_them(tmp_path: Path) -> None:
+    servers = Servers(
+        kafka="127.0.0.1:9092",
+        topic_prefix="demo-1.",
+        influx=InfluxDatabase("http://127.0.0.1:8086", "pm500"),
+    )
+    mqtt = MqttAddress("127.0.0.1", 1883)
+    path = tmp_path / "site.toml"
+    path.write_text(site_toml(plant_of(2, 7), SimulatorPorts(1, 2), mqtt, servers))
+    site = load_site(path)
+    assert site.kafka is not None
+    assert site.kafka.topic_prefix == "demo-1."
+    assert site.influx is not None
+    assert (site.influx.version, site.influx.database) == (1, "pm500")
 
 
 def test_twelve_meters_speak_all_protocols_and_two_models() -> None:
@@ -196,6 +214,18 @@ def test_each_sum_that_does_not_add_up_is_said() -> None:
     assert "the ledger 10" in outcome(frames=11, rows=11).wrong[0]
 
 
+def test_frames_that_influxdb_lacks_are_a_complaint() -> None:
+    influx = InfluxDatabase("http://127.0.0.1:8086", "pm500")
+    whole = replace(outcome(frames=10, rows=10), influx=influx, influx_frames=10)
+    assert whole.wrong == []
+    assert json.loads(whole.json_line())["influx_frames"] == 10
+    assert any("frames in InfluxDB     10" in line for line in whole.lines())
+    assert replace(whole, influx_frames=9).wrong == [
+        "the log has 10 frames, InfluxDB 9"
+    ]
+    assert replace(whole, influx_frames=None).wrong
+
+
 # -- options -----------------------------------------------------------------------
 
 
@@ -217,6 +247,8 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
 
 def test_a_broker_without_a_port_is_refused(tmp_path: Path) -> None:
     assert "HOST:PORT" in refused("--data", str(tmp_path), "--mqtt", "localhost")
+    assert "HOST:PORT" in refused("--data", str(tmp_path), "--kafka", "localhost")
+    assert "URL/DATABASE" in refused("--data", str(tmp_path), "--influx", "http://h")
 
 
 def test_a_process_that_does_not_start_is_told_with_its_last_words(

@@ -15,6 +15,7 @@ from dataflows.site import (
     AlertSettings,
     Archive,
     Derive,
+    Influx,
     Kafka,
     LogSettings,
     Meter,
@@ -37,6 +38,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "meter": Meter,
     "mqtt": Mqtt,
     "kafka": Kafka,
+    "influx": Influx,
     "archive": Archive,
     "derive": Derive,
     "alert": AlertSettings,
@@ -109,6 +111,51 @@ def test_another_place_for_the_archive_is_a_mistake(path: Path, place: str) -> N
 def test_a_site_without_kafka_has_none(path: Path) -> None:
     path.write_text(SMALL)
     assert load_site(path).kafka is None
+
+
+def test_each_version_of_influxdb_has_its_own_settings(path: Path) -> None:
+    one = f'{SMALL}[influx]\nurl = "http://h:8086"\nversion = 1\n'
+    assert mistakes_of(path, f'{one}bucket = "b"\npassword_file = "x"\n') == (
+        "influx.password_file: 'x' cannot be read",
+        "influx.database: Field required with version 1",
+        "influx.bucket: has no meaning with version 1",
+        "influx.password_file: needs a username",
+    )
+    two = f'{SMALL}[influx]\nurl = "h:8086"\ndatabase = "d"\n'
+    assert mistakes_of(path, two) == (
+        "influx.url: must be http://host:port or https://host:port, without more",
+        "influx.org: Field required with version 2",
+        "influx.bucket: Field required with version 2",
+        "influx.database: has no meaning with version 2",
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://u:p@h",
+        "http://h/?token=t",
+        "http://h:99999",
+        "http://h/ a",
+        "ftp://h",
+        "",
+    ],
+)
+def test_a_url_with_more_than_host_and_port_is_a_mistake_and_not_shown(
+    path: Path, url: str
+) -> None:
+    text = f'{SMALL}[influx]\nurl = "{url}"\norg = "o"\nbucket = "b"\n'
+    assert mistakes_of(path, text) == (
+        "influx.url: must be http://host:port or https://host:port, without more",
+    )
+
+
+def test_a_breaker_must_be_a_tag(path: Path) -> None:
+    mistake, *_ = mistakes_of(path, f'{SMALL}breaker = ""\n')
+    assert mistake == (
+        "meter[0].breaker: '' must not be empty, hold control characters or end with a "
+        "backslash"
+    )
 
 
 def test_settings_of_the_kafka_client_are_kept_as_they_are(path: Path) -> None:
@@ -316,6 +363,8 @@ def test_what_the_example_calls_a_default_is_the_default_and_right(
 
 def test_the_example_with_all_its_optional_settings_is_right(path: Path) -> None:
     text = EXAMPLE.read_text("utf-8")
+    # One InfluxDB has one version; what the other one has is no setting of it.
+    text = re.sub(r"(?m)^# .*# for version 1.*$", "", text)
     path.write_text(re.sub(r"(?m)^# (\[+[a-z0-9]+\]+$|[a-z_]+ = )", r"\1", text))
     for _, name, value in optional_settings(text):
         if name.endswith("_file"):
@@ -326,6 +375,8 @@ def test_the_example_with_all_its_optional_settings_is_right(path: Path) -> None
     assert site.mqtt.password_file == Path("mqtt.password")
     assert site.kafka is not None
     assert site.kafka.sasl_password_file == Path("kafka.password")
+    assert site.influx is not None
+    assert site.influx.token_file == Path("influx.token")
     assert site.s3.endpoint == "http://192.0.2.4:9000"
     assert site.alert[0].above == 400.0
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.dataflows.commands.pm500 import run
+from tests.strict_influx import StrictInflux
 
 pytestmark = pytest.mark.integration
 
@@ -51,6 +52,31 @@ def test_the_archive_is_shown_with_its_place(site: Path) -> None:
     assert checked(site)["archive"] == f"s3://lake/plant{rolls}"
     site.write_text(f'{plain}{bucket}[s3]\nendpoint = "http://minio:9000"\n')
     assert checked(site)["archive"] == f"s3://lake/plant at http://minio:9000{rolls}"
+
+
+def test_influxdb_is_a_line_without_its_secret(site: Path) -> None:
+    assert checked(site)["influx"] == "none: historian does not run"
+    (site.parent / "token").write_text("hidden", "utf-8")
+    two = '[influx]\nurl = "http://h:8086"\norg = "plant"\nbucket = "meters"\n'
+    plain = site.read_text()
+    site.write_text(f'{plain}{two}token_file = "token"\n')
+    assert checked(site)["influx"] == (
+        "http://h:8086, bucket meters of plant, batches of 600 records or 1 s"
+    )
+    one = '[influx]\nurl = "http://h:8086"\nversion = 1\ndatabase = "pm500"\n'
+    site.write_text(plain + one)
+    assert checked(site)["influx"].startswith("http://h:8086, database pm500, ")
+
+
+def test_a_probe_says_what_the_influxdb_server_lacks(site: Path) -> None:
+    with StrictInflux() as influx:
+        settings = f'[influx]\nurl = "{influx.url}"\nversion = 1\ndatabase = "x"\n'
+        site.write_text(site.read_text() + settings)
+        done = run(site, "check", "--probe")
+    assert done.returncode == 1
+    said = done.stdout.splitlines()
+    assert f"InfluxDB at {influx.url}, database x  FAILED" in said
+    assert any("WRONG: 404 " in each and "make it there" in each for each in said)
 
 
 def test_a_replica_is_shown_with_its_part(

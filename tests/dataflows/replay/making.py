@@ -13,6 +13,7 @@ from dataflows.replay.blocks import Block, History
 from sinks.archive.commit import Archive
 from sinks.archive.rows import EventRows, FrameRows
 from sinks.archive.writer import ArchiveWriter
+from sinks.rolls.contract import roll_now
 from transforms.codec.frame import FrameSchema, frame_schema
 
 NOON_US = 1_772_366_400_000_000  # 2026-03-01 12:00:00 UTC
@@ -62,7 +63,7 @@ def archive(log: Log, topic: str, folder: Path, root: str = "frames") -> None:
             offsets, _, keys, values = zip(*records, strict=True)
             writer.add(Batch(topic, number, offsets, keys, values))
             at = offsets[-1] + 1
-        writer.roll()
+        roll_now(writer)
 
 
 def archive_events(log: Log, topic: str, folder: Path) -> None:

@@ -10,9 +10,11 @@ from connectors.log.embedded import EmbeddedLog
 from connectors.log.schemas import Schemas, publish_schemas
 from connectors.profiles import load_profile
 from sinks.archive.commit import Archive
-from sinks.archive.rows import EventRows, FrameRows, Rejected
+from sinks.archive.rows import EventRows, FrameRows
 from sinks.archive.store import Store
 from sinks.archive.writer import ArchiveWriter
+from sinks.contract import Rejected
+from sinks.rolls.contract import roll_now
 from transforms.codec.frame import FrameSchema, frame_schema
 
 # 2026-03-01 12:00:00 UTC
@@ -102,4 +104,4 @@ class Writer:
 
     def roll(self, offsets: Sequence[int]) -> None:
         self.add(offsets)
-        self.writer.roll()
+        roll_now(self.writer)

@@ -20,6 +20,7 @@ from connectors.log.embedded import EmbeddedLog
 from sinks.archive.commit import Archive, SecondWriter, position
 from sinks.archive.read import dataset
 from sinks.archive.store import Store
+from sinks.rolls.contract import roll_now
 from tests.sinks.archive.making import (
     EM24,
     ENERGY,
@@ -280,7 +281,7 @@ def test_reading_resumes_at_the_lowest_table_and_each_skips_what_it_has(
         patch.setattr(first.archive, "_commit_table", _after_one(first.archive))
         first.add(range(2, 5))
         with pytest.raises(KeyboardInterrupt):
-            first.writer.roll()
+            roll_now(first.writer)
     assert _position(tmp_path / "a", log) == 1
     second = Writer(tmp_path / "a", log)
     second.roll(range(2, 4))
@@ -316,7 +317,7 @@ def test_a_new_table_of_a_broken_first_roll_loses_no_row(
     with monkeypatch.context() as patch:
         patch.setattr(first.archive, "_commit_table", _after_one(first.archive))
         with pytest.raises(KeyboardInterrupt):
-            first.writer.roll()
+            roll_now(first.writer)
     assert _position(tmp_path / "a", log) == -1
     Writer(tmp_path / "a", log).roll(range(2))
     assert _scan(tmp_path / "a", "frames/energy").height == 1
@@ -363,7 +364,7 @@ def test_a_commit_between_the_check_and_ours_is_refused(
 
     monkeypatch.setattr(one.archive, "_add", late)
     with pytest.raises(SecondWriter):
-        one.writer.roll()
+        roll_now(one.writer)
     assert _scan(tmp_path / "a").height == 1
 
 
@@ -433,7 +434,7 @@ def test_an_archive_that_is_away_never_counts_as_written(tmp_path: Path) -> None
     folder.rename(tmp_path / "away")
     writer.add(_append(log, b"nonsense"))
     with pytest.raises(OSError, match="realtime"):
-        writer.writer.roll()
+        roll_now(writer.writer)
     assert writer.stored == [1]
 
 

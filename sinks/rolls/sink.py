@@ -1,7 +1,7 @@
-"""The Bytewax side of the archive: when to roll, and what to do while the disk refuses.
+"""The Bytewax side of a sink of rolls: when to roll, and what to do while it refuses.
 
-No state is handed to the engine: the archive is its own checkpoint. Give the flow's
-source ``position() + 1`` to start from.
+No state is handed to the engine: where reading goes on is known where the rolls go, or
+stored with the log once they are there.
 """
 
 from __future__ import annotations
@@ -11,46 +11,46 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
+from typing import Generic
 
 import structlog
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
-from sinks.archive.commit import SecondWriter
-from sinks.archive.committer import Committer, one_line
-from sinks.archive.writer import ArchiveWriter
 from sinks.contract import Host, LogBatch, cut
+from sinks.rolls.committer import Committer, one_line
+from sinks.rolls.contract import R, RollWriter, roll_now
 
-__all__ = ["ArchiveSink", "Rolls"]
+__all__ = ["RollSink", "Rolls"]
 
 Item = LogBatch | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rolls:
-    """When files are committed: whichever of the three comes first."""
+    """When a roll is cut: whichever of the three comes first."""
 
-    rows: int
+    count: int
     bytes: int
     seconds: float
 
 
-class ArchiveSink(FixedPartitionedSink[Item, None]):
-    """Archives ``(partition name, batch)`` items; None instead of a batch is a tick.
+class RollSink(FixedPartitionedSink[Item, None], Generic[R]):
+    """Takes ``(partition name, batch)`` items; None instead of a batch is a tick.
 
-    ``writers`` has a builder per partition name (``<topic>-<partition>``), called in
+    ``host`` gives a partition's; ``writers`` has a builder per partition name (``<topic>-<partition>``), called in
     the worker that owns it. Age is looked at when items come: send ticks. Rolls are
     committed by ``background`` while the next are collected, without it by the worker
-    itself. A partition has one roll under way: while the store refuses, or is slower
+    itself. A partition has one roll under way: while that is refused, or is slower
     than the log, ``write_batch`` does not return, so that the source stops and memory
-    stays bounded; the log keeps the rest. Exactly once: see ``sinks.archive.commit``.
+    stays bounded; the log keeps the rest. An exception of a writer ends the flow.
     """
 
     def __init__(
         self,
-        writers: Mapping[str, Callable[[], ArchiveWriter]],
+        writers: Mapping[str, Callable[[], RollWriter[R]]],
         *,
         rolls: Rolls,
-        host: Host,
+        host: Callable[[str], Host],
         background: Executor | None = None,
         retry_seconds: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
@@ -59,8 +59,9 @@ class ArchiveSink(FixedPartitionedSink[Item, None]):
         self._names = sorted(writers)
         self._rolls = rolls
         self._clock = clock
+        self._host = host
         self._committer = partial(
-            Committer, host=host, background=background, retry_seconds=retry_seconds
+            Committer, background=background, retry_seconds=retry_seconds
         )
 
     def list_parts(self) -> list[str]:
@@ -76,16 +77,15 @@ class ArchiveSink(FixedPartitionedSink[Item, None]):
     ) -> StatefulSinkPartition[Item, None]:
         """Open the archive in the worker that owns the partition."""
         writer = self._writers[for_part]()
-        return _Partition(
-            writer, self._committer(writer), for_part, self._rolls, self._clock
-        )
+        committer = self._committer(writer, host=self._host(for_part))
+        return _Partition(writer, committer, for_part, self._rolls, self._clock)
 
 
-class _Partition(StatefulSinkPartition[Item, None]):
+class _Partition(StatefulSinkPartition[Item, None], Generic[R]):
     def __init__(
         self,
-        writer: ArchiveWriter,
-        committer: Committer,
+        writer: RollWriter[R],
+        committer: Committer[R],
         name: str,
         rolls: Rolls,
         clock: Callable[[], float],
@@ -109,7 +109,7 @@ class _Partition(StatefulSinkPartition[Item, None]):
                 self._committer.look()
                 if self._due():
                     self._roll()
-        except SecondWriter:
+        except Exception:
             self._ended = True
             raise
 
@@ -117,19 +117,19 @@ class _Partition(StatefulSinkPartition[Item, None]):
         return None
 
     def close(self) -> None:
-        """Commit what is left: the last act of a graceful stop."""
+        """Deliver what is left: the last act of a graceful stop."""
         try:
             if not self._ended and self._committer.finish():
-                self._writer.roll()
-        except (OSError, SecondWriter) as error:
-            # The engine swallows errors here. Nothing is lost: the log has it all.
-            self._log.error("archive_not_committed", error=one_line(error))
+                roll_now(self._writer)
+        except Exception as error:  # noqa: BLE001 - the engine swallows errors here
+            # Nothing is lost: the log has it all.
+            self._log.error("roll_not_committed", error=one_line(error))
         finally:
             self._writer.close()
 
     def _add(self, batch: LogBatch) -> LogBatch | None:
         """Take what belongs to this roll; what is left belongs to the next."""
-        room = self._rolls.rows - self._writer.count
+        room = self._rolls.count - self._writer.count
         rest = None
         if len(batch.offsets) > room:
             batch, rest = cut(batch, room)
@@ -144,7 +144,7 @@ class _Partition(StatefulSinkPartition[Item, None]):
         if self._since is None:
             return False
         return (
-            self._writer.count >= self._rolls.rows
+            self._writer.count >= self._rolls.count
             or self._writer.bytes >= self._rolls.bytes
             or self._clock() - self._since >= self._rolls.seconds
         )
@@ -154,4 +154,4 @@ class _Partition(StatefulSinkPartition[Item, None]):
             self._since = None
         else:
             self._ended = True
-            self._log.warning("archive_stopped_while_held")
+            self._log.warning("roll_stopped_while_held")

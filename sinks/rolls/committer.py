@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Executor, Future, wait
+from typing import Generic
 
-from sinks.archive.writer import ArchiveWriter, Roll
 from sinks.contract import Host
+from sinks.rolls.contract import R, Refused, RollWriter
 
 __all__ = ["Committer", "one_line"]
 
 _LOOK_SECONDS = 0.05
 
 
-class Committer:
+class Committer(Generic[R]):
     """Gives a writer's rolls to ``background``, or commits them itself where None.
 
-    A refusal (OSError) is told to the host and tried again every ``retry_seconds``,
-    until a stop. SecondWriter comes out of whichever call meets it.
+    A refusal (OSError) is told to the host and tried again after ``retry_seconds``, or
+    when the refusal itself says (Refused), until a stop. Any other exception comes out
+    of whichever call meets it.
     """
 
     def __init__(
         self,
-        writer: ArchiveWriter,
+        writer: RollWriter[R],
         *,
         host: Host,
         background: Executor | None,
@@ -32,7 +34,7 @@ class Committer:
         self._host = host
         self._background = background
         self._retry_seconds = retry_seconds
-        self._under_way: tuple[Roll, Future[None]] | None = None
+        self._under_way: tuple[R, Future[None]] | None = None
         self._retry_at: float | None = None
 
     def roll(self) -> bool:
@@ -63,7 +65,7 @@ class Committer:
         elif isinstance(error := future.exception(), OSError):
             now = time.monotonic()
             if self._retry_at is None:
-                self._retry_at = now + self._retry_seconds
+                self._retry_at = now + self._pause_after(error)
                 self._host.hold(one_line(error))
             elif now >= self._retry_at:
                 self._start(roll)
@@ -86,7 +88,7 @@ class Committer:
             self.look()
         return True
 
-    def _start(self, roll: Roll) -> None:
+    def _start(self, roll: R) -> None:
         self._retry_at = None
         if self._background is not None:
             self._under_way = roll, self._background.submit(roll.commit)
@@ -100,15 +102,21 @@ class Committer:
             future.set_result(None)
         self._under_way = roll, future
 
+    def _pause_after(self, error: OSError) -> float:
+        if isinstance(error, Refused):
+            return error.retry_seconds
+        return self._retry_seconds
+
     def _pause(self) -> None:
         assert self._retry_at is not None
+        self._host.alive()
         left = self._retry_at - time.monotonic()
         time.sleep(min(max(left, 0.0), _LOOK_SECONDS))
 
     def _refused(self, error: OSError) -> bool:
         """Hold until it is time to try again; False for a stop."""
         self._host.hold(one_line(error))
-        self._retry_at = time.monotonic() + self._retry_seconds
+        self._retry_at = time.monotonic() + self._pause_after(error)
         while time.monotonic() < self._retry_at and not self._host.stopping():
             self._pause()
         self._retry_at = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from threading import Event as Signal
 
@@ -18,9 +19,11 @@ from bytewax.testing import TestingSource, cluster_main, run_main
 from connectors.log.contract import EVENTS, FRAMES, Batch
 from connectors.log.embedded import EmbeddedLog
 from sinks.archive.commit import SecondWriter
-from sinks.archive.sink import ArchiveSink, Rolls
 from sinks.archive.writer import ArchiveWriter
 from sinks.contract import Host, LogBatch
+from sinks.rolls.committer import Committer
+from sinks.rolls.contract import Refused, roll_now
+from sinks.rolls.sink import Rolls, RollSink
 from tests.kit import until
 from tests.sinks.archive.making import REALTIME, Writer, batch_of, frame, make_log
 from transforms.codec.records import Event
@@ -41,10 +44,10 @@ class Flow:
         self.folder = tmp_path / "a"
         self.log = make_log(tmp_path / "log.sqlite")
         self.writer = Writer(self.folder, self.log)
-        self.sink = ArchiveSink(
+        self.sink = RollSink(
             {NAME: lambda: self.writer.writer},
             rolls=rolls,
-            host=Host(
+            host=lambda _: Host(
                 hold=self._hold, clear=lambda: None, stopping=lambda: self.stopping
             ),
             background=background,
@@ -74,7 +77,7 @@ class Flow:
 
 
 def _rolls(rows: int = 10**9, size: int = 10**9, seconds: float = 1e9) -> Rolls:
-    return Rolls(rows=rows, bytes=size, seconds=seconds)
+    return Rolls(count=rows, bytes=size, seconds=seconds)
 
 
 def test_files_roll_by_rows(tmp_path: Path) -> None:
@@ -225,6 +228,40 @@ def test_a_second_writer_ends_the_flow(tmp_path: Path) -> None:
     assert flow.rows == 1
 
 
+def test_a_flow_lives_while_it_waits_to_try_again() -> None:
+    alive: list[None] = []
+
+    class Late:
+        tries = 0
+
+        def commit(self) -> None:
+            self.tries += 1
+            if self.tries == 1:
+                raise Refused("later", 0.3)
+
+    class Writes:
+        count = bytes = 0
+        close = stop = lambda _: None
+
+        def add(self, batch: LogBatch) -> None: ...
+
+        def cut(self) -> Late:
+            return Late()
+
+        def committed(self, roll: Late) -> None:
+            assert roll.tries == 2
+
+    host = Host(
+        hold=lambda _: None,
+        clear=lambda: None,
+        stopping=lambda: False,
+        alive=lambda: alive.append(None),
+    )
+    committer = Committer(Writes(), host=host, background=None, retry_seconds=60.0)
+    assert committer.roll()
+    assert len(alive) > 3
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_engine_routes_each_partition_to_its_own_writer(
     tmp_path: Path, workers: int
@@ -238,13 +275,10 @@ def test_the_engine_routes_each_partition_to_its_own_writer(
             (f"{EVENTS}-0", batch_of(log, EVENTS, range(1))),
             (NAME, None),
         ]
-    sink = ArchiveSink(
-        {
-            f"{topic}-0": lambda topic=topic: _writer(tmp_path, topic)  # type: ignore[misc] # mypy cannot infer a default's lambda
-            for topic in (FRAMES, EVENTS)
-        },
+    sink = RollSink(
+        {f"{topic}-0": partial(_writer, tmp_path, topic) for topic in (FRAMES, EVENTS)},
         rolls=_rolls(),
-        host=Host(hold=print, clear=lambda: None, stopping=lambda: False),
+        host=lambda _: Host(hold=print, clear=lambda: None, stopping=lambda: False),
     )
     flow = Dataflow("test")
     op.output("archive", op.input("items", flow, TestingSource(items)), sink)
@@ -256,7 +290,7 @@ def test_the_engine_routes_each_partition_to_its_own_writer(
     assert pl.scan_delta(str(tmp_path / "a/events")).collect().height == 1
 
 
-def _writer(tmp_path: Path, topic: str) -> object:
+def _writer(tmp_path: Path, topic: str) -> ArchiveWriter:
     log = EmbeddedLog(tmp_path / "log.sqlite")
     return Writer(tmp_path / "a", log, topic).writer
 
@@ -273,5 +307,5 @@ def test_nothing_is_committed_before_the_log_is_durable(tmp_path: Path) -> None:
     )
     writer.add(flow.append(0))
     with pytest.raises(OSError, match="cannot sync"):
-        writer.roll()
+        roll_now(writer)
     assert flow.rows == 0

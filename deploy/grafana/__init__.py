@@ -1,0 +1,1 @@
+"""Grafana: a provisioned data source and dashboards, and what generates these."""

@@ -1,0 +1,1 @@
+"""The branch to InfluxDB: own bytes by line protocol, retried by ourselves."""

@@ -1,0 +1,86 @@
+"""The one way to a server that all partitions share.
+
+One batch is in flight. Who is told to come back later tells the others, and after a stop
+nobody waits for a server that has not answered one of them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from sinks.influx.answer import Answer
+
+__all__ = ["ALL_BAD", "Gate"]
+
+# A server that refuses so many records in a row, and takes none, does not mean them.
+ALL_BAD = 10
+_HURRIED_SECONDS = 3.0
+# Says whether a server takes anything at all; no point comes of it.
+_NOTHING = b"# pm500\n"
+
+Post = Callable[[bytes, float | None], None]
+
+
+def _never() -> bool:
+    return False
+
+
+class Gate:
+    """``post(lines, timeout_seconds)`` with what all that use it have to know."""
+
+    def __init__(
+        self,
+        post: Post,
+        *,
+        stopping: Callable[[], bool] = _never,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._post = post
+        self._stopping = stopping
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._later: tuple[float, Answer] | None = None
+        self._silent = False
+        self._refused = 0
+
+    def post(self, lines: bytes) -> None:
+        """Post once nobody else does; Answer, as of the server or in its place."""
+        with self._lock:
+            stopping = self._stopping()
+            if stopping and self._silent:
+                raise Answer(
+                    None, "not asked again: it did not answer, and a stop came"
+                )
+            if self._later is not None:
+                until, why = self._later
+                if (left := until - self._clock()) > 0:
+                    raise Answer(why.status, why.text, left)
+                self._later = None
+            try:
+                self._post(lines, _HURRIED_SECONDS if stopping else None)
+            except Answer as answer:
+                # It may have come while we waited.
+                self._silent = answer.status is None and self._stopping()
+                if answer.retry_after:
+                    self._later = self._clock() + answer.retry_after, answer
+                raise
+            self._silent = False
+
+    def takes_anything(self) -> Answer | None:
+        """What is wrong with the server itself; None where it takes lines."""
+        try:
+            self.post(_NOTHING)
+        except Answer as answer:
+            return answer
+        return None
+
+    def taken(self) -> None:
+        """A record was taken."""
+        self._refused = 0
+
+    def refused(self) -> bool:
+        """A record was refused; whether it may be meant, and not all of them."""
+        self._refused += 1
+        return self._refused < ALL_BAD

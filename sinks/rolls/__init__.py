@@ -1,0 +1,1 @@
+"""Sinks that collect records and deliver them in rolls, one roll under way."""

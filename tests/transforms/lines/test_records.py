@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.line_protocol import Point
+from tests.transforms.lines.reading import labels, the_point
+from transforms.codec.records import (
+    DeadLetter,
+    Demand,
+    Energy,
+    Event,
+    LedgerHour,
+    decode_record,
+)
+from transforms.lines.records import record_line
+from transforms.lines.text import LineError
+from transforms.model.quality import Quality, Status
+
+KEY = "plant/hall1/press"
+TIME = 1_713_897_600_250_000
+DEMAND = Demand(
+    asset=KEY,
+    quantity="realPower",
+    method="block",
+    interval=900_000_000,
+    start=TIME,
+    end=TIME + 900_000_000,
+    value=31.25,
+    quality=Quality.UNCERTAIN_INCOMPLETE,
+    forecast=40.5,
+    revision=3,
+)
+ENERGY = Energy(
+    asset=KEY,
+    quantity="energyImport",
+    start=TIME,
+    end=TIME + 900_000_000,
+    energy=7.813,
+    substituted=0.5,
+    quality=Quality.UNCERTAIN_SUBSTITUTED,
+    counterStart=100.0,
+    counterEnd=107.813,
+    integral=7.8,
+    budget=0.1,
+    verdict="agrees",
+    revision=1,
+)
+HOUR = LedgerHour(
+    asset=KEY,
+    group="realtime",
+    hour=3_600_000_000,
+    due=3600,
+    good=3590,
+    failed={"timeout": 6, "refused": 1},
+    missing=3,
+    revision=2,
+)
+EVENT = Event(
+    asset=KEY,
+    kind="gap",
+    time=TIME,
+    until=TIME + 5_000_000,
+    group="realtime",
+    severity="warning",
+    text='5 slots "missing"',
+    data={"cause": "unknown", "count": "5"},
+)
+
+
+def tags_of(point: Point) -> dict[str, str]:
+    own = dict(point.tags)
+    for name, text in labels(KEY).items():
+        assert own.pop(name) == text
+    return own
+
+
+def test_a_demand_that_runs_has_its_forecast() -> None:
+    point = the_point(record_line(DEMAND, labels))
+    assert point.measurement == "pm500_demand"
+    assert tags_of(point) == {
+        "quantity": "realPower", "method": "block", "interval": "900",
+    }  # fmt: skip
+    assert point.time == TIME * 1000
+    assert point.fields == {
+        "value": 31.25, "forecast": 40.5, "running": 1.0, "quality": 64.0,
+        "revision": 3.0,
+    }  # fmt: skip
+
+
+def test_a_demand_that_is_over_runs_no_more() -> None:
+    fields = the_point(record_line(replace(DEMAND, forecast=None), labels)).fields
+    assert fields["running"] == 0.0
+    assert "forecast" not in fields
+
+
+def test_a_demand_without_a_value_has_none() -> None:
+    point = the_point(record_line(replace(DEMAND, value=math.nan), labels))
+    assert "value" not in point.fields
+
+
+def test_an_interval_s_energy_has_counters_budget_and_verdict() -> None:
+    point = the_point(record_line(ENERGY, labels))
+    assert point.measurement == "pm500_energy"
+    assert tags_of(point) == {"quantity": "energyImport"}
+    assert point.fields == {
+        "energy": 7.813, "substituted": 0.5, "counter_start": 100.0,
+        "counter_end": 107.813, "integral": 7.8, "budget": 0.1, "seconds": 900.0,
+        "quality": 64.0, "revision": 1.0, "verdict": "agrees", "reason": "",
+    }  # fmt: skip
+
+
+def test_a_ledger_hour_says_zero_of_what_did_not_fail() -> None:
+    point = the_point(record_line(HOUR, labels))
+    assert point.measurement == "pm500_ledger"
+    assert tags_of(point) == {"group": "realtime"}
+    assert point.time == HOUR.hour * 1000
+    fields = dict(point.fields)
+    counts = {name: fields.pop(name) for name in ("due", "good", "missing", "failed")}
+    assert counts == {"due": 3600.0, "good": 3590.0, "missing": 3.0, "failed": 7.0}
+    assert fields.pop("revision") == 2.0
+    assert {name for name, count in fields.items() if count} == {
+        "failed_timeout", "failed_refused",
+    }  # fmt: skip
+    assert len(fields) == len(Status) - 1
+
+
+def test_an_event_has_its_text_and_data() -> None:
+    point = the_point(record_line(EVENT, labels))
+    assert point.measurement == "pm500_event"
+    assert tags_of(point) == {"kind": "gap", "group": "realtime"}
+    assert point.time is not None
+    assert point.time // 1000 == TIME
+    fields = dict(point.fields)
+    assert json.loads(str(fields.pop("data"))) == EVENT.data
+    assert fields == {
+        "text": EVENT.text, "severity": "warning", "id": EVENT.id,
+        "until": (TIME + 5_000_000) / 1000, "revision": 0.0,
+    }  # fmt: skip
+
+
+def test_events_of_one_moment_are_points_of_their_own() -> None:
+    other = Event(asset=KEY, kind="gap", time=TIME, group="realtime", id="another")
+    one, two = (the_point(record_line(event, labels)) for event in (EVENT, other))
+    assert one.tags == two.tags
+    assert one.time != two.time
+
+
+def test_a_revision_of_an_event_is_the_same_point() -> None:
+    later = replace(EVENT, revision=1, text="over", severity="info")
+    one, two = (the_point(record_line(event, labels)) for event in (EVENT, later))
+    assert (one.measurement, one.tags, one.time) == (
+        two.measurement,
+        two.tags,
+        two.time,
+    )
+
+
+def test_what_speaks_of_no_asset_has_the_tags_that_it_is_given() -> None:
+    clock = Event(asset="", kind="clock_unsynchronized", time=TIME)
+    point = the_point(record_line(clock, lambda _: {"site": "plant"}))
+    assert dict(point.tags) == {"site": "plant", "kind": "clock_unsynchronized"}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        DeadLetter(
+            topic="t", partition=0, offset=0, time=0, flow="f", error="e", key=b"",
+            value=b"",
+        ),
+        replace(DEMAND, quality=99),
+        replace(EVENT, kind=""),
+        replace(HOUR, hour=2**62),
+    ],
+)  # fmt: skip
+def test_a_record_that_has_no_line_is_told(record: DeadLetter) -> None:
+    with pytest.raises(LineError):
+        record_line(record, labels)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_numbers_come_back_exactly(value: float) -> None:
+    record = decode_record(replace(DEMAND, value=value).encode())
+    assert the_point(record_line(record, labels)).fields["value"] == value

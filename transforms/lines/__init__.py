@@ -1,0 +1,1 @@
+"""Frames and what is derived from them as InfluxDB line protocol."""

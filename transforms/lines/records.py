@@ -1,0 +1,108 @@
+"""Demand, energy, ledger hours and events as lines: one line each.
+
+A later revision of a record is the same point, and overwrites it field by field. So
+every revision has the fields that an earlier one had, as far as they can change: of
+statuses that did not occur the ledger says 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from transforms.codec.records import AnyRecord, Demand, Energy, Event, LedgerHour
+from transforms.lines.names import DEMAND, ENERGY, EVENT, LEDGER
+from transforms.lines.text import LineError, fields, line, tags
+from transforms.model.quality import Quality, Status
+
+__all__ = ["Labels", "record_line"]
+
+Labels = Callable[[str], dict[str, str]]
+
+_FAILED = {f"failed_{status.label}": status.label for status in Status if status}
+
+
+def record_line(record: AnyRecord, labels: Labels) -> bytes:
+    """The line of a record; LineError where there is none of its kind.
+
+    ``labels(asset)`` gives the tags of an asset; of an event without an asset, ``""``.
+    """
+    match record:
+        case Demand():
+            return _demand(record, labels(record.asset))
+        case Energy():
+            return _energy(record, labels(record.asset))
+        case LedgerHour():
+            return _ledger(record, labels(record.asset))
+        case Event():
+            return _event(record, labels(record.asset))
+    raise LineError(f"a {type(record).__name__} has no line")
+
+
+def _demand(record: Demand, known: dict[str, str]) -> bytes:
+    own = {
+        "quantity": record.quantity,
+        "method": record.method,
+        "interval": f"{record.interval / 1e6:g}",
+    }
+    values = {
+        "value": record.value,
+        "forecast": record.forecast,
+        "running": float(record.forecast is not None),
+        "quality": _archive(record.quality),
+        "revision": record.revision,
+    }
+    return line(DEMAND, tags(known | own), fields(values), record.start * 1000)
+
+
+def _energy(record: Energy, known: dict[str, str]) -> bytes:
+    values: dict[str, Any] = {
+        "energy": record.energy,
+        "substituted": record.substituted,
+        "counter_start": record.counterStart,
+        "counter_end": record.counterEnd,
+        "integral": record.integral,
+        "budget": record.budget,
+        "seconds": (record.end - record.start) / 1e6,
+        "quality": _archive(record.quality),
+        "revision": record.revision,
+        "verdict": record.verdict,
+        "reason": record.reason or "",
+    }
+    own = {"quantity": record.quantity}
+    return line(ENERGY, tags(known | own), fields(values), record.start * 1000)
+
+
+def _ledger(record: LedgerHour, known: dict[str, str]) -> bytes:
+    values = {
+        "due": record.due,
+        "good": record.good,
+        "missing": record.missing,
+        "failed": sum(record.failed.values()),
+        **{name: record.failed.get(label, 0) for name, label in _FAILED.items()},
+        "revision": record.revision,
+    }
+    own = {"group": record.group}
+    return line(LEDGER, tags(known | own), fields(values), record.hour * 1000)
+
+
+def _event(record: Event, known: dict[str, str]) -> bytes:
+    own = {"kind": record.kind} | ({"group": record.group} if record.group else {})
+    values: dict[str, Any] = {
+        "text": record.text,
+        "severity": record.severity,
+        "id": record.id,
+        "data": record.data,
+        "until": None if record.until is None else record.until / 1000,
+        "revision": record.revision,
+    }
+    # Two events of a kind may begin in the same microsecond: their ids keep them apart.
+    apart = int.from_bytes(record.id.encode()[-2:]) % 1000
+    return line(EVENT, tags(known | own), fields(values), record.time * 1000 + apart)
+
+
+def _archive(code: int) -> int:
+    try:
+        return Quality(code).archive
+    except ValueError:
+        raise LineError(f"quality {code} is unknown") from None
