@@ -59,7 +59,7 @@ class Backoff:
 
 
 class Delivery:
-    """The records ``first`` to ``last`` of a partition, as far as they have lines.
+    """Records of a partition up to ``last``, as far as they have lines.
 
     ``rejected`` are those that are set aside once it is delivered; the server's own
     verdicts come to those that were given.

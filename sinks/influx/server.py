@@ -87,7 +87,7 @@ class InfluxServer:
         )
         if status != _STORED:
             # A portal or a proxy is glad of everything.
-            raise Answer.of(status, "no InfluxDB answers there", dict(headers))
+            raise Answer.of(status, "no InfluxDB answers there", headers)
 
     def _asked(self, ask: Callable[[], Any]) -> Any:
         """What the client gives; Answer in place of all that it raises."""
@@ -96,8 +96,8 @@ class InfluxServer:
         except ApiException as error:
             if not error.status:  # TLS trouble, as the client tells it
                 raise Answer(None, " ".join(str(error.reason).split())) from error
-            headers = {name.title(): text for name, text in _headers(error).items()}
-            raise Answer.of(error.status, str(error.body or ""), headers) from error
+            told: Any = error.headers or {}  # urllib3's: in letters of any case
+            raise Answer.of(error.status, str(error.body or ""), told) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise Answer(None, _why(error)) from error
         except UnicodeDecodeError as error:
@@ -131,10 +131,6 @@ def _request_of(
         user = f"{target.username}:{target.secret or ''}".encode()
         headers["Authorization"] = f"Basic {b64encode(user).decode()}"
     return "/write", query, headers
-
-
-def _headers(error: ApiException) -> dict[str, Any]:
-    return dict(error.headers or {})
 
 
 def _why(error: Exception) -> str:

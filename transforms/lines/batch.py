@@ -45,7 +45,6 @@ class LinesOfFrames:
         self._schema_of = schema_of
         self._labels = labels
         self._known: dict[bytes, FrameLines] = {}
-        self._schemas: dict[bytes, FrameSchema] = {}
         self._sifter = Sifter()
 
     def of(
@@ -59,15 +58,16 @@ class LinesOfFrames:
             places.setdefault(header, []).append(place)
         for header, own in places.items():
             try:
-                schema = self._schema(header, values[own[0]])
+                known = self._lines_of(header, values[own[0]])
             except CodecError as error:
                 rejected += [Rejected(place, str(error)) for place in own]
                 continue
             texts = [keys[place] for place in own]
-            sifted = self._sifter.sift(schema, texts, [values[place] for place in own])
+            mine = [values[place] for place in own]
+            sifted = self._sifter.sift(known.schema, texts, mine)
             rejected += [Rejected(own[n], why) for n, why in sifted.rejected]
             kept = [texts[n] for n in sifted.kept]
-            lines = self._known[header].of(kept, sifted.columns)
+            lines = known.of(kept, sifted.columns)
             for n, text in zip(sifted.kept, lines, strict=True):
                 if isinstance(text, LineError):
                     rejected.append(Rejected(own[n], str(text)))
@@ -75,12 +75,10 @@ class LinesOfFrames:
                     pieces.append(Piece(own[n], text))
         return sorted(pieces), sorted(rejected)
 
-    def _schema(self, header: bytes, value: bytes) -> FrameSchema:
+    def _lines_of(self, header: bytes, value: bytes) -> FrameLines:
         if header not in self._known:
-            schema = self._schema_of(value)
-            self._schemas[header] = schema
-            self._known[header] = FrameLines(schema, self._labels)
-        return self._schemas[header]
+            self._known[header] = FrameLines(self._schema_of(value), self._labels)
+        return self._known[header]
 
 
 class LinesOfRecords:

@@ -46,7 +46,7 @@ class FrameLines:
     def __init__(
         self, schema: FrameSchema, labels: Callable[[str], dict[str, str]]
     ) -> None:
-        self._schema = schema
+        self.schema = schema
         self._labels = labels
         self._places = [place_of(name) for name in schema.names]
         # An asset has few patterns of qualities; a storm of others is made anew.
@@ -75,7 +75,7 @@ class FrameLines:
         return out
 
     def _make(self, key: str, quality: bytes, status: int) -> _Template:
-        labels = {**self._labels(key), "group": self._schema.group}
+        labels = {**self._labels(key), "group": self.schema.group}
         lines: list[bytes] = []
         picked: list[int] = []
         for phase in PHASES:
