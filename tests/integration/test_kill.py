@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import statistics
 import time
 from pathlib import Path
 
@@ -46,7 +45,6 @@ def test_killing_pm500_run_twenty_times_loses_and_doubles_nothing(
         ]
         # Commits every half second: many kills meet one under way.
         plant = Plant(tmp_path / "plant", site, {"archive": {"roll_seconds": 0.5}})
-        outages: list[float] = []
         try:
             run = plant.start("run")
             until(lambda: frames_in(plant.log_path) > 0, "first frames")
@@ -56,16 +54,14 @@ def test_killing_pm500_run_twenty_times_loses_and_doubles_nothing(
                 kill_only(run)
                 written = frames_in(plant.log_path)
                 run = plant.start("run")
-                outages.append(back_after(plant, killed, written))
+                # How long that takes stands in the benchmarks.
+                back_after(plant, killed, written)
             # A stop that comes before the archive reads leaves the rest in the log.
             rows = archived(plant.archive).total()
             until(lambda: archived(plant.archive).total() > rows, "rows", pause=0.2)
             assert run.stop(60) == 0, run.text()[-3000:]
         finally:
             plant.close()
-    # How long the longest takes stands in the benchmarks: there nothing else runs.
-    assert statistics.median(outages) < 5.0, outages
-
     identities = logged(plant.log_path)
     assert max(identities.values()) == 1
     assert archived(plant.archive) == identities
