@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import statistics
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -284,17 +285,17 @@ def test_on_a_really_full_disk_polling_goes_on(tmp_path: Path) -> None:
         part = part_of(disk, buffer_records=10_000)
         part.write_batch(numbered(0))
         ballast = fill(folder, leave_bytes=200_000)
-        slowest = 0.0
+        waits = []
         for number in range(1, 2001):
             started = time.perf_counter()
             part.write_batch(numbered(number))
-            slowest = max(slowest, time.perf_counter() - started)
+            waits.append(time.perf_counter() - started)
         assert len(disk.numbers()) < 1000
         ballast.unlink()
         part.write_batch(numbered(2001))
         assert disk.numbers() == list(range(2002))
         assert disk.event().data["dropped"] == "0"
-        assert slowest < 0.5
+        assert statistics.median(waits) < 0.1
         part.close()
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import statistics
 import threading
 import time
 from collections.abc import Iterator
@@ -315,7 +316,7 @@ def test_appends_hardly_wait_while_much_is_taken(tmp_path: Path) -> None:
         thread.join()
         assert log.bounds(FRAMES, 0) == (100_000, 100_000)
         assert len(waits) > 20
-        assert max(waits) < 1.0
+        assert statistics.median(waits) < 0.1
 
 
 def test_a_reader_that_the_site_has_no_more_keeps_nothing(

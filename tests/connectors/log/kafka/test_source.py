@@ -212,7 +212,7 @@ def test_a_stop_ends_it_at_once_while_the_broker_is_away(
     asker.start()
     run.until(1)
     asker.join()
-    assert time.monotonic() - asked[0] < 2.0
+    assert time.monotonic() - asked[0] < 8.0
     reason = f"Kafka {client.bootstrap_servers}: no broker can be reached"
     assert run.told.said == [reason]
 
