@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import tomli_w
 
-__all__ = ["Flow", "Plant", "until"]
+__all__ = ["Flow", "Plant", "takes_stop", "until"]
 
 T = TypeVar("T")
 
@@ -31,6 +31,15 @@ def until(
         if time.monotonic() > end:
             raise AssertionError(f"not within {seconds:g} s: {what}")
         time.sleep(pause)
+
+
+def takes_stop(process: subprocess.Popen[Any]) -> bool:
+    """Whether SIGTERM asks it to stop, or it has ended; one that starts dies of it."""
+    if process.poll() is not None:
+        return True
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+    return bool(caught >> (signal.SIGTERM - 1) & 1)
 
 
 class Flow:
@@ -56,9 +65,9 @@ class Flow:
         return self.process.pid
 
     def stop(self, seconds: float = 30.0) -> int:
-        """SIGTERM, and the exit code."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+        """SIGTERM, as soon as the process takes it, and the exit code."""
+        until(lambda: takes_stop(self.process), "it takes a stop")
+        self.process.send_signal(signal.SIGTERM)
         return self.process.wait(seconds)
 
     def kill(self) -> None:

@@ -38,7 +38,7 @@ from tests.dataflows.processes import (
 )
 from tests.influxdb import INFLUXDB, InfluxDb
 from tests.integration.frames import logged_frames
-from tests.kit import until
+from tests.kit import takes_stop, until
 from tests.strict_influx import DISK_FULL, Refusal, StrictInflux
 from tests.transforms.codec.frames import as_float32
 from tests.victoria import VictoriaMetrics
@@ -301,6 +301,8 @@ def test_killed_twenty_times_it_writes_the_points_of_the_log(tmp_path: Path) -> 
                         assert historian.wait() == -signal.SIGKILL
             with process(RUN, site) as historian:
                 until(lambda: is_done(log), "all is written", 120)
+                # All may have been written before the last kill.
+                until(lambda: takes_stop(historian), "it takes a stop")
                 historian.terminate()
                 assert historian.wait(30) == 0
             assert letters(log) == {}
