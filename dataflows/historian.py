@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import bytewax.operators as op
 import structlog
@@ -14,7 +15,7 @@ from connectors.log.dead import Place, bury
 from connectors.stop import STOP
 from dataflows.hosting import shared_host
 from dataflows.idle import idle_flow
-from dataflows.influx import target_of
+from dataflows.influx import secret_again, target_of
 from dataflows.places import tags_of
 from dataflows.reading import (
     Reading,
@@ -51,7 +52,9 @@ def flow() -> Dataflow:
     structlog.get_logger().info("historian_writes", to=str(target))
     dataflow = Dataflow("pm500_historian")
     batches = op.input("log", dataflow, reading.together(TOPICS))
-    gate = Gate(InfluxServer(target).post, stopping=lambda: STOP.requested)
+    secret = partial(secret_again, context.site, settings)
+    server = InfluxServer(target, secret=secret)
+    gate = Gate(server.post, stopping=lambda: STOP.requested)
     writers = {
         part_name(*part): _builder(context, reading, gate, *part)
         for part in reading.parts

@@ -446,7 +446,9 @@ class Influx(_Model):
         description="Retention policy, for version 1; the database's default where "
         "absent.",
     )
-    username: str | None = Field(default=None, description="User name, for version 1.")
+    username: Annotated[str, Field(pattern=r"^[^:]+$")] | None = Field(
+        default=None, description="User name, for version 1; it has no colon."
+    )
     password_file: Path | None = Field(
         default=None, description="File that holds the password, for version 1."
     )

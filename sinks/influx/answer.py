@@ -20,7 +20,11 @@ _LONGEST_TEXT = 300
 # Of a point that is older than the database keeps there is nothing to mend.
 # 1.x says how many at the end, 2.x at the start of a long text.
 _EXPIRED = re.compile(r"(?:beyond|outside) retention policy")
-_DROPPED = re.compile(r"dropped[= ](\d+)")
+_DROPPED = re.compile(r"dropped[= ](\d{1,9})(?!\d)")
+# What follows these words is a line of ours, whatever it says.
+_QUOTES = "unable to parse"
+# The first 2.x have no code for it: 500, which elsewhere is the server's own trouble.
+_PARTIAL = re.compile(r"partial write: .*dropped=\d")
 
 
 class Step(Enum):
@@ -37,7 +41,8 @@ class Answer(Exception):  # noqa: N818 - it says what came
     """An answer other than yes; ``status`` is None where none came.
 
     ``retry_after`` are the seconds that the server asks to be left alone, if it does;
-    ``expired`` is how many points it has dropped because they are too old to keep.
+    ``expired`` is how many points it says that it dropped because they are too old to
+    keep; ``partial``, that it stored some and dropped others.
     """
 
     def __init__(
@@ -50,6 +55,7 @@ class Answer(Exception):  # noqa: N818 - it says what came
         self.text = shown
         self.retry_after = retry_after
         self.expired = _expired(text)
+        self.partial = bool(_PARTIAL.search(text))
 
     @classmethod
     def of(cls, status: int, body: str, headers: Mapping[str, str]) -> Answer:
@@ -67,11 +73,13 @@ class Answer(Exception):  # noqa: N818 - it says what came
                 return Step.SPLIT
             case 400 | 422:
                 return Step.PASS if self.expired else Step.ISOLATE
+            case 500 if self.partial:
+                return Step.PASS if self.expired else Step.ISOLATE
         return Step.AGAIN if self.status >= 500 else Step.MEND
 
 
 def _expired(text: str) -> int:
-    if not _EXPIRED.search(text):
+    if not _EXPIRED.search(text.partition(_QUOTES)[0]):
         return 0
     found = _DROPPED.search(text)
     return max(1, int(found[1])) if found else 1
@@ -81,7 +89,7 @@ def _said(body: str, headers: Mapping[str, str]) -> str:
     """The error's text, in one line."""
     try:
         told = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         told = None
     text = None
     if isinstance(told, dict):
@@ -98,9 +106,9 @@ def _seconds(retry_after: str | None) -> float | None:
         seconds = float(retry_after)
     except ValueError:
         try:
-            until = parsedate_to_datetime(retry_after)
-        except ValueError:
+            until = parsedate_to_datetime(retry_after).astimezone(UTC)
+        except (ValueError, OverflowError):
             return None
-        seconds = (until.astimezone(UTC) - datetime.now(UTC)).total_seconds()
+        seconds = (until - datetime.now(UTC)).total_seconds()
     # Whoever asks for days has made a mistake.
-    return min(max(seconds, 0.0), _LONGEST_WAIT_SECONDS)
+    return min(max(0.0, seconds), _LONGEST_WAIT_SECONDS)

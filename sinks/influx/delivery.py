@@ -95,6 +95,7 @@ class Delivery:
 
         A call that failed is made again, and goes on where that one stopped.
         """
+        self._takes = False  # what it took before it was held says nothing of now
         while self._todo:
             records = self._todo[0]
             try:
@@ -109,11 +110,12 @@ class Delivery:
     def _yes(self, records: Sequence[Sent], expired: int = 0) -> None:
         self._todo.popleft()
         self._takes = True
-        self._gate.taken()
         self._backoff.reset()
         self._metrics.count("pm500_influx_points_total", _lines(records) - expired)
         if expired:
             self._metrics.count("pm500_influx_expired_total", expired)
+        else:
+            self._gate.taken(records[-1].lines)
 
     def _after(self, records: Sequence[Sent], answer: Answer) -> None:
         match answer.step:
@@ -122,7 +124,7 @@ class Delivery:
             case Step.MEND:
                 raise Refused(str(answer), MEND_PAUSE_SECONDS)
             case Step.PASS if len(records) == 1 or answer.expired >= _lines(records):
-                self._yes(records, answer.expired)
+                self._yes(records, min(answer.expired, _lines(records)))
             case Step.PASS:
                 # It says so of some, and then says nothing of lines that are bad.
                 self._halve(records)
@@ -136,12 +138,8 @@ class Delivery:
             return
         self._todo.popleft()
         self._bad.append((records[0], str(answer)))
-        if self._takes:
-            return
-        # Before the first yes: is it the record, or the server?
-        if (wrong := self._gate.takes_anything()) is not None:
-            self._hold(wrong)
-        if not self._gate.refused() and not self._takes_another():
+        # Before a yes: is it the record, or the server?
+        if not self._takes and not self._takes_another():
             self._hold(answer)
 
     def _halve(self, records: Sequence[Sent]) -> None:
@@ -155,29 +153,33 @@ class Delivery:
         self._bad.clear()
         if answer.step is Step.AGAIN:
             self._again(answer)
-        raise Refused(f"every line is refused: {answer}", MEND_PAUSE_SECONDS)
+        every = "" if answer.step is Step.MEND else "every line is refused: "
+        raise Refused(f"{every}{answer}", MEND_PAUSE_SECONDS)
 
     def _again(self, answer: Answer) -> NoReturn:
         pause = self._backoff.pause()
         raise Refused(str(answer), max(pause, answer.retry_after or 0.0))
 
     def _takes_another(self) -> bool:
-        """Whether some that wait are taken alone; they are sent again later."""
-        waiting = [record for records in self._todo for record in records]
-        for record in waiting[:: max(1, len(waiting) // SAMPLES)]:
+        """Whether it takes what it took before, or some that wait; they are sent again."""
+        waiting = [record.lines for records in self._todo for record in records]
+        tried = waiting[:: max(1, len(waiting) // SAMPLES)]
+        if self._gate.good is not None:
+            tried.insert(0, self._gate.good)
+        for lines in tried:
             try:
-                self._gate.post(record.lines)
+                self._gate.post(lines)
             except Answer as answer:
                 self._count(answer)
-                if answer.step is Step.ISOLATE:
+                if answer.step in (Step.ISOLATE, Step.SPLIT):
                     continue
-                self._takes = answer.step is Step.PASS
-                break  # what else it means is seen when its turn comes
+                if answer.step is not Step.PASS:
+                    self._hold(answer)
             else:
                 self._count(None)
-                self._takes = True
-                break
-        return self._takes
+            self._takes = True
+            return True
+        return False
 
     def _count(self, answer: Answer | None) -> None:
         code = "204" if answer is None else str(answer.status or "none")

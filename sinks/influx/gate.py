@@ -10,15 +10,11 @@ import threading
 import time
 from collections.abc import Callable
 
-from sinks.influx.answer import Answer
+from sinks.influx.answer import Answer, Step
 
-__all__ = ["ALL_BAD", "Gate"]
+__all__ = ["Gate"]
 
-# A server that refuses so many records in a row, and takes none, does not mean them.
-ALL_BAD = 10
 _HURRIED_SECONDS = 3.0
-# Says whether a server takes anything at all; no point comes of it.
-_NOTHING = b"# pm500\n"
 
 Post = Callable[[bytes, float | None], None]
 
@@ -43,7 +39,7 @@ class Gate:
         self._lock = threading.Lock()
         self._later: tuple[float, Answer] | None = None
         self._silent = False
-        self._refused = 0
+        self._good: bytes | None = None
 
     def post(self, lines: bytes) -> None:
         """Post once nobody else does; Answer, as of the server or in its place."""
@@ -63,24 +59,20 @@ class Gate:
             except Answer as answer:
                 # It may have come while we waited.
                 self._silent = answer.status is None and self._stopping()
-                if answer.retry_after:
+                # Of other answers it says when they may be asked for, not that others wait.
+                if answer.retry_after and answer.step is Step.AGAIN:
                     self._later = self._clock() + answer.retry_after, answer
                 raise
             self._silent = False
 
-    def takes_anything(self) -> Answer | None:
-        """What is wrong with the server itself; None where it takes lines."""
-        try:
-            self.post(_NOTHING)
-        except Answer as answer:
-            return answer
-        return None
+    def taken(self, lines: bytes) -> None:
+        """The newest record that was taken, of whichever partition."""
+        self._good = lines
 
-    def taken(self) -> None:
-        """A record was taken."""
-        self._refused = 0
+    @property
+    def good(self) -> bytes | None:
+        """The newest record that was taken; the same points again do no harm.
 
-    def refused(self) -> bool:
-        """A record was refused; whether it may be meant, and not all of them."""
-        self._refused += 1
-        return self._refused < ALL_BAD
+        No later revision of it was taken: that would stand here instead.
+        """
+        return self._good

@@ -45,6 +45,7 @@ class KafkaLog:
         self._partitions: dict[str, tuple[int, ...]] = {}
         self._identities: dict[str, str] = {}
         self._keepers: dict[str, Consumer] = {}
+        self._not_kept: KafkaError | None = None
         self._reading: dict[tuple[str, int], _Reading] = {}
         self._producer: Producer | None = None
         self._asker: Consumer | None = None
@@ -152,18 +153,28 @@ class KafkaLog:
         )
 
     def commit_soon(self, reader: str, topic: str, partition: int, offset: int) -> None:
-        """As ``store_position``, without waiting for the answer or asking for it.
+        """As ``store_position``, without waiting for the answer.
 
-        For positions that only lag tools read, and that the next one replaces. LogError
-        where not even the request can be made.
+        For positions that the next one replaces, and behind which nothing is done twice
+        that does harm. LogError where the request cannot be made, or where an earlier
+        one has been refused meanwhile; this one is then made all the same.
         """
         place = TopicPartition(self._client.topic(topic), partition, offset)
+        what = f"cannot commit {reader}'s position"
+        keeper = self._keeper(reader)
         try:
-            self._keeper(reader).commit(offsets=[place], asynchronous=True)
+            keeper.commit(offsets=[place], asynchronous=True)
+            keeper.poll(0)  # where answers are heard
         except KafkaException as error:
-            raise self._client.error(
-                error, f"cannot commit {reader}'s position"
-            ) from error
+            raise self._client.error(error, what) from error
+        refused, self._not_kept = self._not_kept, None
+        if refused is not None:
+            raise self._client.error(refused, what)
+
+    def _kept(self, error: KafkaError | None, places: list[TopicPartition]) -> None:
+        """An answer to a commit; each place may have an error of its own."""
+        errors = (error, *(place.error for place in places))
+        self._not_kept = next(filter(None, errors), self._not_kept)
 
     def sync(self) -> None:
         """Nothing to do: what can be read is on all in-sync replicas."""
@@ -221,7 +232,8 @@ class KafkaLog:
 
     def _keeper(self, reader: str) -> Consumer:
         if reader not in self._keepers:
-            self._keepers[reader] = self._client.consumer(reader)
+            more = {"on_commit": self._kept}
+            self._keepers[reader] = self._client.consumer(reader, more)
         return self._keepers[reader]
 
     def _retried(self, call: Callable[[], T], what: str) -> T:

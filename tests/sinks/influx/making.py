@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from sinks.contract import Rejected
@@ -53,13 +53,20 @@ def target(influx: StrictInflux, version: int = 2, **changes: object) -> Target:
 class Writer:
     """The writer, and what it was asked to keep."""
 
-    def __init__(self, to: Target) -> None:
+    def __init__(
+        self,
+        to: Target,
+        *,
+        gate: Gate | None = None,
+        secret: Callable[[], str] | None = None,
+    ) -> None:
         self.buried: list[Rejected] = []
         self.stored: list[int] = []
-        self.server = InfluxServer(to)
+        self.server = InfluxServer(to, secret=secret)
+        self.gate = gate or Gate(self.server.post)
         self.writer = InfluxWriter(
             TextLines(),
-            Gate(self.server.post),
+            self.gate,
             bury=self.buried.append,
             stored=self.stored.append,
             close=self.server.close,

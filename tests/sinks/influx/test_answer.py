@@ -36,6 +36,39 @@ def test_a_long_text_tells_of_old_points_too() -> None:
     assert len(str(answer)) < 320
 
 
+def test_a_bad_line_that_speaks_of_retention_is_a_bad_line() -> None:
+    text = (
+        "unable to parse 'm t=\"beyond retention policy\" x': bad timestamp dropped=1"
+    )
+    answer = Answer(400, text)
+    assert (answer.step, answer.expired) == (Step.ISOLATE, 0)
+
+
+def test_a_number_of_points_that_nobody_can_have_sent_is_one() -> None:
+    assert Answer(400, f"beyond retention policy dropped={'9' * 5000}").expired == 1
+
+
+@pytest.mark.parametrize(
+    ("reason", "step"),
+    [
+        ("partial write: field type conflict: float, string dropped=1", Step.ISOLATE),
+        ("partial write: points beyond retention policy dropped=2", Step.PASS),
+        ("partial write", Step.AGAIN),
+        ("engine: no space left on device", Step.AGAIN),
+    ],
+)
+def test_the_first_versions_2_say_500_of_points_that_they_dropped(
+    reason: str, step: Step
+) -> None:
+    text = f"unexpected error writing points to database: {reason}"
+    assert Answer(500, text).step is step
+
+
+@pytest.mark.parametrize("body", ["[" * 100_000, "1" * 5000, '{"error":' * 10_000])
+def test_no_body_is_a_mistake_of_the_program(body: str) -> None:
+    assert Answer.of(400, body, {}).step is Step.ISOLATE
+
+
 @pytest.mark.parametrize(
     ("body", "headers", "text"),
     [
@@ -62,6 +95,9 @@ def test_the_server_s_own_words_are_told_in_one_line(
         ("soon", None),
         ("999999", 3600.0),
         ("", None),
+        ("nan", 0.0),
+        ("1e999", 3600.0),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", None),
     ],
 )
 def test_retry_after_is_a_number_of_seconds(text: str, seconds: float | None) -> None:

@@ -40,6 +40,17 @@ def test_who_is_told_to_come_back_later_tells_the_others() -> None:
     assert [lines for lines, _ in server.posted] == [b"one", b"another"]
 
 
+@pytest.mark.parametrize("status", [400, 401, 413, 422])
+def test_an_answer_to_one_batch_holds_up_no_other(status: int) -> None:
+    server = Server()
+    server.answer = Answer(status, "not this", 60.0)
+    with pytest.raises(Answer):
+        server.gate.post(b"one")
+    server.answer = None
+    server.gate.post(b"another")
+    assert len(server.posted) == 2
+
+
 def test_after_a_stop_a_server_that_does_not_answer_is_asked_once() -> None:
     server = Server()
     server.stopping, server.answer = True, Answer(None, "timed out")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from uuid import uuid4
 
 import pytest
+from confluent_kafka import KafkaError
 
 from connectors.log.contract import FRAMES, SCHEMAS, LogError
 from connectors.log.kafka.client import KafkaClient
@@ -19,7 +20,10 @@ from tests.connectors.log.contract_suite import (
     numbered,
 )
 from tests.connectors.log.factories import KafkaFactory
+from tests.connectors.log.kafka.clusters import quick_client
 from tests.kafka_broker import KafkaBroker
+from tests.kit import until
+from tests.mock_kafka import MockCluster, Request
 
 pytestmark = pytest.mark.integration
 
@@ -78,6 +82,19 @@ def test_a_cluster_that_is_not_there_is_an_error_in_time() -> None:
     log = KafkaLog(KafkaClient(bootstrap_servers="127.0.0.1:1", timeout_seconds=0.5))
     with pytest.raises(LogError, match=r"Kafka [^ ]+: the cluster does not answer: "):
         log.append(TOPIC, numbered(1))
+    log.close()
+
+
+def test_a_position_that_the_cluster_refuses_is_told_the_next_time(
+    mock: MockCluster,
+) -> None:
+    log = KafkaLog(quick_client(mock.bootstrap_servers))
+    mock.push_request_errors(
+        Request.OFFSET_COMMIT, KafkaError.GROUP_AUTHORIZATION_FAILED
+    )
+    with pytest.raises(LogError, match=r"cannot commit archive's position: .*uthoriz"):
+        until(lambda: log.commit_soon("archive", TOPIC, 0, 1), "a refusal")
+    log.commit_soon("archive", TOPIC, 0, 1)
     log.close()
 
 
