@@ -41,7 +41,7 @@ MEASUREMENTS: dict[str, tuple[set[str], set[str]]] = {
         {"due", "good", "missing", "failed", "revision", *FAILED},
     ),
     "pm500_event": (
-        _METER | {"kind", "group"},
+        _METER | set("kind group quantity phase alert topic partition".split()),
         {"text", "severity", "id", "data", "until", "revision"},
     ),
 }
@@ -143,16 +143,16 @@ def _derived(asset: str, now: int) -> Iterator[str]:
 
 
 def _events(asset: str, now: int) -> Iterator[str]:
-    def event(kind: str, group: str, minutes: int, until: str = "") -> str:
+    def event(kind: str, about: str, minutes: int, until: str = "") -> str:
         return (
-            f"pm500_event,{asset}{group},kind={kind},site=plant "
+            f"pm500_event,{asset}{about},kind={kind},site=plant "
             f'text="what happened",severity="warning",id="{kind}",data="{{}}",revision=0'
             f"{until} {now - minutes * MINUTE}"
         )
 
     ended = f",until={(now - 5 * MINUTE) / 1e6:.0f}"
-    yield event("alert", "", 20)
-    yield event("frozen_value", ",group=realtime", 10, ended)
+    yield event("alert", ",alert=hot,quantity=currentA", 20)
+    yield event("frozen_value", ",group=realtime,quantity=realPower", 10, ended)
     yield event("comm_lost", "", 2)
-    yield event("counter_reset", ",group=energy", 30)
-    yield event("demand_peak", "", 45)
+    yield event("counter_reset", ",group=energy,quantity=energyImport", 30)
+    yield event("demand_peak", ",quantity=realPower", 45)

@@ -7,18 +7,22 @@ statuses that did not occur the ledger says 0.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from typing import Any
 
 from transforms.codec.records import AnyRecord, Demand, Energy, Event, LedgerHour
 from transforms.lines.names import DEMAND, ENERGY, EVENT, LEDGER
-from transforms.lines.text import LineError, fields, line, tags
+from transforms.lines.text import LineError, fields, line, problem_with_tag, tags
 from transforms.model.quality import Quality, Status
 
 __all__ = ["Labels", "record_line"]
 
 Labels = Callable[[str], dict[str, str]]
 
+# What events of one kind, group and instant are each about, where their data say it:
+# one of a few texts.
+_ABOUT = ("quantity", "phase", "alert", "topic", "partition")
 _FAILED = {f"failed_{status.label}": status.label for status in Status if status}
 
 
@@ -87,7 +91,14 @@ def _ledger(record: LedgerHour, known: dict[str, str]) -> bytes:
 
 
 def _event(record: Event, known: dict[str, str]) -> bytes:
-    own = {"kind": record.kind} | ({"group": record.group} if record.group else {})
+    own = {"kind": record.kind}
+    if record.group:
+        own["group"] = record.group
+    for name in _ABOUT:
+        text = record.data.get(name)
+        # The name of an alert is free text: one that cannot be a tag stays in the data.
+        if text and not problem_with_tag(text):
+            own[name] = text
     values: dict[str, Any] = {
         "text": record.text,
         "severity": record.severity,
@@ -96,9 +107,16 @@ def _event(record: Event, known: dict[str, str]) -> bytes:
         "until": None if record.until is None else record.until / 1000,
         "revision": record.revision,
     }
-    # Two events of a kind may begin in the same microsecond: their ids keep them apart.
-    apart = int.from_bytes(record.id.encode()[-2:]) % 1000
-    return line(EVENT, tags(known | own), fields(values), record.time * 1000 + apart)
+    time_ns = record.time * 1000 + _apart(record.id)
+    return line(EVENT, tags(known | own), fields(values), time_ns)
+
+
+def _apart(record_id: str) -> int:
+    """Nanoseconds for what tags and microseconds do not tell apart."""
+    try:
+        return int(record_id, 16) % 1000
+    except ValueError:
+        return zlib.crc32(record_id.encode()) % 1000
 
 
 def _archive(code: int) -> int:

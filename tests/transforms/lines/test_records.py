@@ -9,7 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.line_protocol import Point
+from tests.transforms.codec.frames import SCHEMAS
 from tests.transforms.lines.reading import labels, the_point
+from transforms.alerts.occurrence import Change, tell
+from transforms.alerts.rule import AlertRule
+from transforms.codec.record import content_id
 from transforms.codec.records import (
     DeadLetter,
     Demand,
@@ -21,6 +25,7 @@ from transforms.codec.records import (
 from transforms.lines.records import record_line
 from transforms.lines.text import LineError
 from transforms.model.quality import Quality, Status
+from transforms.over_time import live_quantities
 
 KEY = "plant/hall1/press"
 TIME = 1_713_897_600_250_000
@@ -71,6 +76,7 @@ EVENT = Event(
     text='5 slots "missing"',
     data={"cause": "unknown", "count": "5"},
 )
+FROZEN = AlertRule(name="frozen", kind="frozen")
 
 
 def tags_of(point: Point) -> dict[str, str]:
@@ -144,11 +150,66 @@ def test_an_event_has_its_text_and_data() -> None:
     }  # fmt: skip
 
 
-def test_events_of_one_moment_are_points_of_their_own() -> None:
-    other = Event(asset=KEY, kind="gap", time=TIME, group="realtime", id="another")
-    one, two = (the_point(record_line(event, labels)) for event in (EVENT, other))
-    assert one.tags == two.tags
-    assert one.time != two.time
+def test_all_values_that_freeze_at_one_instant_are_points_of_their_own() -> None:
+    (realtime,) = (s for s in SCHEMAS if (s.profile, s.group) == ("pm500", "realtime"))
+    live = live_quantities(realtime.names)
+    names = [name for name, moves in zip(realtime.names, live, strict=True) if moves]
+    assert len(names) == 25
+    told = [
+        Event(
+            id=content_id(KEY, "frozen_value", "realtime", name, TIME),
+            asset=KEY, kind="frozen_value", time=TIME, group="realtime",
+            data={"quantity": name},
+        )
+        for name in names
+    ]  # fmt: skip
+    points = [the_point(record_line(event, labels)) for event in told]
+    assert [dict(point.tags)["quantity"] for point in points] == names
+    assert len({(point.tags, point.time) for point in points}) == len(names)
+
+
+def test_alerts_of_one_instant_are_points_of_their_own() -> None:
+    told = [
+        tell(rule, KEY, Change(TIME, None, 0), "", {"quantity": name}, name)
+        for rule in (FROZEN, replace(FROZEN, name="stuck"))
+        for name in ("currentA", "currentB")
+    ]
+    points = [the_point(record_line(event, labels)) for event in told]
+    own = [(tags["alert"], tags["quantity"]) for tags in map(tags_of, points)]
+    assert own == [
+        ("frozen", "currentA"), ("frozen", "currentB"),
+        ("stuck", "currentA"), ("stuck", "currentB"),
+    ]  # fmt: skip
+
+
+def test_both_phases_whose_transformers_are_exchanged_have_a_point() -> None:
+    told = [
+        Event(asset=KEY, kind="wiring", time=TIME, data={"phase": letter}, id=letter)
+        for letter in "AB"
+    ]
+    points = [the_point(record_line(event, labels)) for event in told]
+    assert [dict(point.tags)["phase"] for point in points] == ["A", "B"]
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "end\\"])
+def test_an_alert_whose_name_cannot_be_a_tag_has_its_line(name: str) -> None:
+    event = Event(asset=KEY, kind="alert", time=TIME, data={"alert": name})
+    point = the_point(record_line(event, labels))
+    assert tags_of(point) == {"kind": "alert"}
+    assert json.loads(str(point.fields["data"])) == {"alert": name}
+
+
+def test_ids_with_one_ending_are_points_of_their_own() -> None:
+    one, two = (replace(EVENT, id=f"{begins}00ff") for begins in "ab")
+    points = [the_point(record_line(event, labels)) for event in (one, two)]
+    # 0xa00ff and 0xb00ff.
+    assert [point.time for point in points] == [TIME * 1000 + 615, TIME * 1000 + 151]
+
+
+def test_an_id_that_is_no_number_tells_the_same_nanosecond_every_time() -> None:
+    event = replace(EVENT, id="another")
+    times = [the_point(record_line(event, labels)).time for _ in range(2)]
+    assert times == [TIME * 1000 + 256] * 2
 
 
 def test_a_revision_of_an_event_is_the_same_point() -> None:
