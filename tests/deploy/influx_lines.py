@@ -42,13 +42,14 @@ MEASUREMENTS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "pm500_event": (
         _METER | set("kind group quantity phase alert topic partition".split()),
-        {"text", "severity", "id", "data", "until", "revision"},
+        {"text", "severity", "id", "data", "since", "until", "revision"},
     ),
 }
 
 # The texts that a tag may have, where these are few.
 TEXTS = {
     "group": set("realtime energy demand maximum status".split()),
+    "kind": {"demand_peak"},
     "phase": set("A B C N AB BC CA total".split()),
 }
 
@@ -144,10 +145,11 @@ def _derived(asset: str, now: int) -> Iterator[str]:
 
 def _events(asset: str, now: int) -> Iterator[str]:
     def event(kind: str, about: str, minutes: int, until: str = "") -> str:
+        since = (now - minutes * MINUTE) / 1e6
         return (
             f"pm500_event,{asset}{about},kind={kind},site=plant "
-            f'text="what happened",severity="warning",id="{kind}",data="{{}}",revision=0'
-            f"{until} {now - minutes * MINUTE}"
+            f'text="what happened",severity="warning",id="{kind}",data="{{}}",revision=0,'
+            f"since={since:.0f}{until} {now - minutes * MINUTE}"
         )
 
     ended = f",until={(now - 5 * MINUTE) / 1e6:.0f}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from transforms.codec.records import AnyRecord, Demand, Energy, Event, LedgerHour
@@ -104,11 +105,27 @@ def _event(record: Event, known: dict[str, str]) -> bytes:
         "severity": record.severity,
         "id": record.id,
         "data": record.data,
+        "since": record.time / 1000,
         "until": None if record.until is None else record.until / 1000,
         "revision": record.revision,
     }
-    time_ns = record.time * 1000 + _apart(record.id)
+    time_ns = _place_us(record) * 1000 + _apart(record.id)
     return line(EVENT, tags(known | own), fields(values), time_ns)
+
+
+def _place_us(event: Event) -> int:
+    """Where its point stands: its time, of a peak the beginning of the billing period.
+
+    Each new peak of a period is a revision of the one before, of a later time.
+    """
+    if event.kind == "demand_peak":
+        text = event.data.get("period_start", "").removesuffix("Z")
+        try:
+            start = datetime.fromisoformat(text).replace(tzinfo=UTC)
+        except ValueError:
+            return event.time
+        return round(start.timestamp()) * 1_000_000
+    return event.time
 
 
 def _apart(record_id: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from deploy.grafana.generate.common import peaks
 from deploy.grafana.generate.influxql import (
     FRAMES,
     WHOLE,
@@ -192,10 +193,10 @@ def demand() -> Iterator[Panel]:
             also=['"running" = 0'],
         ),
         unit=UNITS["kW"],
-        about="Of intervals that are over. The peak of the billing period is the event "
-        "demand_peak.",
-        size=(6, 4),
+        about="Of intervals that are over.",
+        size=(6, 6),
     )
+    yield peaks(size=(18, 6))
     yield chart(
         "Demand and its maximum, as the meter itself has them",
         {

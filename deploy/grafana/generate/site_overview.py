@@ -12,6 +12,7 @@ from deploy.grafana.generate.common import (
     active_events,
     complete,
     events,
+    peaks,
 )
 from deploy.grafana.generate.dashboard import (
     dashboard,
@@ -56,6 +57,7 @@ def _panels() -> Iterator[Panel]:
     yield from energy()
     yield row("Demand")
     yield from demand()
+    yield peaks(size=(24, 6))
     yield row("Is every poll accounted for?")
     yield complete()
     yield account()

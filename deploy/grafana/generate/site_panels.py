@@ -217,7 +217,7 @@ def demand() -> Iterator[Panel]:
             ),
         ),
         about="Of intervals that are over, with the beginning of each. Uncertain: a part "
-        "of it was not measured. The peak of the billing period is the event demand_peak.",
+        "of it was not measured.",
         sorted_by="peak",
         falling=True,
         **_linked(

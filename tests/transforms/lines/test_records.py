@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.line_protocol import Point
 from tests.transforms.codec.frames import SCHEMAS
+from tests.transforms.demand.minutes import MINUTE, T0, events, rules, run, steady, us
 from tests.transforms.lines.reading import labels, the_point
 from transforms.alerts.occurrence import Change, tell
 from transforms.alerts.rule import AlertRule
@@ -146,7 +147,7 @@ def test_an_event_has_its_text_and_data() -> None:
     assert json.loads(str(fields.pop("data"))) == EVENT.data
     assert fields == {
         "text": EVENT.text, "severity": "warning", "id": EVENT.id,
-        "until": (TIME + 5_000_000) / 1000, "revision": 0.0,
+        "since": TIME / 1000, "until": (TIME + 5_000_000) / 1000, "revision": 0.0,
     }  # fmt: skip
 
 
@@ -220,6 +221,23 @@ def test_a_revision_of_an_event_is_the_same_point() -> None:
         two.tags,
         two.time,
     )
+
+
+def test_a_new_peak_of_the_billing_period_is_the_same_point() -> None:
+    _, told = run(rules(), steady(0, [10] * 5 + [30] * 5 + [20] * 5 + [0]))
+    one, two = (the_point(record_line(event, labels)) for event in events(told))
+    assert (one.fields["revision"], two.fields["revision"]) == (0, 1)
+    assert (one.tags, one.time) == (two.tags, two.time)
+    assert (one.time or 0) // 1000 == us("2026-05-01T00:00+02:00")
+    # The second block of five minutes.
+    since, until = ((T0 + minutes * MINUTE) / 1000 for minutes in (5, 10))
+    assert (two.fields["since"], two.fields["until"]) == (since, until)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "99999-01-01T00:00:00Z"])
+def test_a_peak_of_a_period_that_nobody_can_read_stands_at_its_time(text: str) -> None:
+    event = Event(asset=KEY, kind="demand_peak", time=TIME, data={"period_start": text})
+    assert (the_point(record_line(event, labels)).time or 0) // 1000 == TIME
 
 
 def test_what_speaks_of_no_asset_has_the_tags_that_it_is_given() -> None:
