@@ -42,7 +42,7 @@ MEASUREMENTS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "pm500_event": (
         _METER | set("kind group quantity phase alert topic partition".split()),
-        {"text", "severity", "id", "data", "since", "until", "revision"},
+        set("text severity id data since until lasting revision".split()),
     ),
 }
 
@@ -144,16 +144,19 @@ def _derived(asset: str, now: int) -> Iterator[str]:
 
 
 def _events(asset: str, now: int) -> Iterator[str]:
-    def event(kind: str, about: str, minutes: int, until: str = "") -> str:
+    def event(
+        kind: str, about: str, minutes: int, until: str = "", lasting: int = 0
+    ) -> str:
         since = (now - minutes * MINUTE) / 1e6
         return (
             f"pm500_event,{asset}{about},kind={kind},site=plant "
-            f'text="what happened",severity="warning",id="{kind}",data="{{}}",revision=0,'
+            f'text="what happened",severity="warning",id="{kind}",data="{{}}",revision=0,lasting={lasting},'
             f"since={since:.0f}{until} {now - minutes * MINUTE}"
         )
 
     ended = f",until={(now - 5 * MINUTE) / 1e6:.0f}"
-    yield event("alert", ",alert=hot,quantity=currentA", 20)
+    yield event("alert", ",alert=hot,quantity=currentA", 20, lasting=1)
+    yield event("alert", ",alert=again,quantity=currentA", 20, ended, lasting=1)
     yield event("frozen_value", ",group=realtime,quantity=realPower", 10, ended)
     yield event("comm_lost", "", 2)
     yield event("counter_reset", ",group=energy,quantity=energyImport", 30)

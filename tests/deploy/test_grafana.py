@@ -243,6 +243,19 @@ def test_the_account_of_polls_is_even(influx: InfluxDb) -> None:
 
 @pytest.mark.integration
 @pytest.mark.xdist_group("influx")
+def test_an_alert_that_lasts_is_told_though_its_point_has_an_end(
+    influx: InfluxDb,
+) -> None:
+    query = query_of(
+        "asset-detail.json", "Lasting now: alerts, frozen values, wiring, clock A"
+    )
+    (series,) = influx.series(filled_in(query, "oven"))
+    place = series["columns"].index("kind")
+    assert [row[place] for row in series["values"]] == ["alert", "alert"]
+
+
+@pytest.mark.integration
+@pytest.mark.xdist_group("influx")
 def test_only_the_block_that_runs_is_told(influx: InfluxDb) -> None:
     query = query_of("asset-detail.json", "The running block A")
     (series,) = influx.series(filled_in(query, "oven"))

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from transforms.codec.records import AnyRecord, Demand, Energy, Event, LedgerHour
-from transforms.lines.names import DEMAND, ENERGY, EVENT, LEDGER
+from transforms.lines.names import DEMAND, ENERGY, EVENT, LASTING, LEDGER
 from transforms.lines.text import LineError, fields, line, problem_with_tag, tags
 from transforms.model.quality import Quality, Status
 
@@ -106,7 +106,9 @@ def _event(record: Event, known: dict[str, str]) -> bytes:
         "id": record.id,
         "data": record.data,
         "since": record.time / 1000,
+        # One that begins again at its own instant leaves the end it had in the point.
         "until": None if record.until is None else record.until / 1000,
+        "lasting": float(record.until is None and record.kind in LASTING),
         "revision": record.revision,
     }
     time_ns = _place_us(record) * 1000 + _apart(record.id)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from deploy.grafana.generate.dashboard import ACTIVE
 from deploy.grafana.generate.influxql import quoted, select, series, sums
 from deploy.grafana.generate.looks import (
     BAD,
     GOOD,
+    LASTS,
     SEVERITY,
     UNCERTAIN,
     by_name,
@@ -150,28 +150,17 @@ def accounts(
 
 def active_events(*, size: tuple[int, int]) -> Panel:
     """What still lasts, however long ago it began."""
-    lasts = {
-        "id": "filterByValue",
-        "options": {
-            "type": "include",
-            "match": "all",
-            "filters": [
-                {"fieldName": "until", "config": {"id": "isNull", "options": {}}}
-            ],
-        },
-    }
     return table(
         "Lasting now: alerts, frozen values, wiring, clock",
         select(
-            map(quoted, (*EVENT, "until")),
+            map(quoted, EVENT),
             "pm500_event",
-            also=[ACTIVE],
+            also=['"lasting" = 1'],
             time="time > now() - 60d",
             rest="ORDER BY time DESC LIMIT 1000",
         ),
         about="Events of the last 60 days that have no end yet.",
-        first=[lasts],
-        hidden=["Time", "until"],
+        hidden=["Time"],
         overrides=[colored("severity", SEVERITY), SINCE],
         size=size,
     )
@@ -182,13 +171,18 @@ def events(*, size: tuple[int, int]) -> Panel:
     return table(
         "Events",
         select(
-            map(quoted, (*EVENT, "until")),
+            map(quoted, (*EVENT, "until", "lasting")),
             "pm500_event",
             rest="ORDER BY time DESC LIMIT 500",
         ),
         about="The latest 500 of the range.",
         hidden=["Time"],
-        overrides=[colored("severity", SEVERITY), SINCE, UNTIL],
+        overrides=[
+            colored("severity", SEVERITY),
+            SINCE,
+            UNTIL,
+            by_name("lasting", mappings=LASTS),
+        ],
         size=size,
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from deploy.grafana.generate.influxql import FRAMES, select
 from deploy.grafana.generate.panels import DATASOURCE, Panel
+from transforms.lines.names import LASTING
 
 __all__ = [
     "ACTIVE",
@@ -21,8 +22,7 @@ __all__ = [
 
 Config = dict[str, Any]
 COLUMNS = 24
-# Kinds of events that have an end: without ``until`` they still last.
-ACTIVE = '"kind" =~ /^(alert|frozen_value|wiring|clock_unsynchronized)$/'
+ACTIVE = f'"kind" =~ /^({"|".join(sorted(LASTING))})$/'
 
 
 def dashboard(

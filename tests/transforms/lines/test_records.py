@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.host_clock import ClockWatch
 from tests.line_protocol import Point
 from tests.transforms.codec.frames import SCHEMAS
 from tests.transforms.demand.minutes import MINUTE, T0, events, rules, run, steady, us
 from tests.transforms.lines.reading import labels, the_point
-from transforms.alerts.occurrence import Change, tell
+from transforms.alerts.occurrence import INACTIVE, Change, Words, tell, turn
 from transforms.alerts.rule import AlertRule
 from transforms.codec.record import content_id
 from transforms.codec.records import (
@@ -147,7 +148,8 @@ def test_an_event_has_its_text_and_data() -> None:
     assert json.loads(str(fields.pop("data"))) == EVENT.data
     assert fields == {
         "text": EVENT.text, "severity": "warning", "id": EVENT.id,
-        "since": TIME / 1000, "until": (TIME + 5_000_000) / 1000, "revision": 0.0,
+        "since": TIME / 1000, "until": (TIME + 5_000_000) / 1000,
+        "lasting": 0.0, "revision": 0.0,
     }  # fmt: skip
 
 
@@ -238,6 +240,41 @@ def test_a_new_peak_of_the_billing_period_is_the_same_point() -> None:
 def test_a_peak_of_a_period_that_nobody_can_read_stands_at_its_time(text: str) -> None:
     event = Event(asset=KEY, kind="demand_peak", time=TIME, data={"period_start": text})
     assert (the_point(record_line(event, labels)).time or 0) // 1000 == TIME
+
+
+def test_an_alert_that_is_raised_again_at_its_own_instant_lasts() -> None:
+    state, words = INACTIVE, Words("raised", "cleared", {})
+    points = []
+    for on in (True, False, True):
+        state, told = turn(FROZEN, KEY, state, TIME, on, words)
+        points += [the_point(record_line(event, labels)) for event in told]
+    assert len({(point.tags, point.time) for point in points}) == 1
+    fields = [(point.fields.get("until"), point.fields["lasting"]) for point in points]
+    assert fields == [(None, 1), (TIME / 1000, 0), (None, 1)]
+
+
+def test_a_clock_lasts_unsynchronized_until_it_is_back() -> None:
+    watch = ClockWatch()
+    said = [watch.look(TIME + n, good) for n, good in enumerate([True, False, True])]
+    points = [the_point(record_line(event, labels)) for event in said if event]
+    assert [(dict(point.tags)["kind"], point.fields["lasting"]) for point in points] == [
+        ("clock_synchronized", 0), ("clock_unsynchronized", 1),
+        ("clock_unsynchronized", 0),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["frozen_value", "wiring"])
+def test_what_only_time_can_show_lasts_until_it_has_an_end(kind: str) -> None:
+    begun = Event(asset=KEY, kind=kind, time=TIME, group="realtime")
+    over = replace(begun, until=TIME + 1, revision=1)
+    points = [the_point(record_line(event, labels)) for event in (begun, over)]
+    assert [point.fields["lasting"] for point in points] == [1, 0]
+
+
+@pytest.mark.parametrize("kind", ["comm_lost", "comm_back", "late", "settings_changed"])
+def test_an_event_that_never_has_an_end_does_not_last(kind: str) -> None:
+    point = the_point(record_line(Event(asset=KEY, kind=kind, time=TIME), labels))
+    assert point.fields["lasting"] == 0
 
 
 def test_what_speaks_of_no_asset_has_the_tags_that_it_is_given() -> None:
