@@ -30,7 +30,7 @@ MEASUREMENTS: dict[str, tuple[set[str], set[str]]] = {
         {"value", "forecast", "running", "quality", "revision"},
     ),
     "pm500_energy": (
-        _METER | {"quantity"},
+        _METER | {"quantity", "interval"},
         set(
             "energy substituted counter_start counter_end integral budget seconds "
             "quality revision verdict reason".split()
@@ -124,15 +124,21 @@ def _derived(asset: str, now: int) -> Iterator[str]:
         )
         for quantity in ("energyImport", "reactiveEnergyImport"):
             yield (
-                f"pm500_energy,{asset},quantity={quantity},site=plant energy=7.5,"
+                f"pm500_energy,{asset},interval=900,quantity={quantity},site=plant "
+                "energy=7.5,"
                 "substituted=0.5,counter_start=10,counter_end=17.5,integral=7.4,budget=0.3,"
                 'seconds=900,quality=64,revision=1,verdict="agrees",reason="" '
                 f"{start - 15 * MINUTE}"
             )
     # A whole day before today.
     yield (
-        f"pm500_energy,{asset},quantity=energyImport,site=plant energy=100,substituted=0 "
-        f"{now - 48 * HOUR}"
+        f"pm500_energy,{asset},interval=900,quantity=energyImport,site=plant "
+        f"energy=100,substituted=0 {now - 48 * HOUR}"
+    )
+    # The same energy once more, of hours.
+    yield (
+        f"pm500_energy,{asset},interval=3600,quantity=energyImport,site=plant "
+        f"energy=100,substituted=0,seconds=3600 {now - 48 * HOUR}"
     )
     causes = ",".join(f"{cause}={6 * (cause == 'failed_timeout')}" for cause in FAILED)
     for hour in range(1, 4):

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from transforms.codec.derived import energy_interval_us
 from transforms.codec.records import AnyRecord, Demand, Energy, Event, LedgerHour
 from transforms.lines.names import DEMAND, ENERGY, EVENT, LASTING, LEDGER
 from transforms.lines.text import LineError, fields, line, problem_with_tag, tags
@@ -48,7 +49,7 @@ def _demand(record: Demand, known: dict[str, str]) -> bytes:
     own = {
         "quantity": record.quantity,
         "method": record.method,
-        "interval": f"{record.interval / 1e6:g}",
+        "interval": _seconds(record.interval),
     }
     values = {
         "value": record.value,
@@ -74,7 +75,10 @@ def _energy(record: Energy, known: dict[str, str]) -> bytes:
         "verdict": record.verdict,
         "reason": record.reason or "",
     }
-    own = {"quantity": record.quantity}
+    own = {
+        "quantity": record.quantity,
+        "interval": _seconds(energy_interval_us(record)),
+    }
     return line(ENERGY, tags(known | own), fields(values), record.start * 1000)
 
 
@@ -136,6 +140,10 @@ def _apart(record_id: str) -> int:
         return int(record_id, 16) % 1000
     except ValueError:
         return zlib.crc32(record_id.encode()) % 1000
+
+
+def _seconds(length_us: int) -> str:
+    return f"{length_us / 1e6:g}"
 
 
 def _archive(code: int) -> int:

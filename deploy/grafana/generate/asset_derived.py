@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from deploy.grafana.generate.common import peaks
 from deploy.grafana.generate.influxql import (
     FRAMES,
+    INTERVAL,
     WHOLE,
     select,
     series,
@@ -94,7 +95,11 @@ def energy() -> Iterator[Panel]:
             title,
             {
                 "$tag_quantity $col": series(
-                    parts, "pm500_energy", by=["quantity"], also=[quantities]
+                    parts,
+                    "pm500_energy",
+                    by=["quantity"],
+                    where=INTERVAL,
+                    also=[quantities],
                 )
             },
             unit=unit,
@@ -126,6 +131,7 @@ def energy() -> Iterator[Panel]:
         select(
             [f'"{column}"' for column in columns],
             "pm500_energy",
+            where=INTERVAL,
             also=[ENERGY],
             rest="ORDER BY time DESC LIMIT 500",
         ),

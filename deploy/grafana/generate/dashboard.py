@@ -14,6 +14,7 @@ __all__ = [
     "annotation",
     "dashboard",
     "datasource_variable",
+    "interval_variable",
     "placed",
     "tag_variable",
     "text_variable",
@@ -150,6 +151,17 @@ def tag_variable(
     }
 
 
+def interval_variable(within: Iterable[str]) -> Config:
+    """Of which length the intervals of energy are."""
+    return tag_variable(
+        "interval",
+        "Energy interval (s)",
+        source="pm500_energy",
+        within=within,
+        preset="900",
+    )
+
+
 def text_variable(name: str, label: str, value: str, about: str) -> Config:
     """A text that the reader may change."""
     chosen = {"selected": True, "text": value, "value": value}
@@ -201,6 +213,7 @@ def to_asset(of: str = "__data.fields.") -> Config:
         "title": "Open the meter",
         "targetBlank": False,
         "url": f"/d/pm500-asset?var-datasource=${{datasource}}&{place}"
+        "&var-interval=${interval:percentencode}"
         "&${__url_time_range}",
     }
 

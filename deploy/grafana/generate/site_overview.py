@@ -17,6 +17,7 @@ from deploy.grafana.generate.common import (
 from deploy.grafana.generate.dashboard import (
     dashboard,
     datasource_variable,
+    interval_variable,
     tag_variable,
     text_variable,
 )
@@ -38,6 +39,7 @@ def site_overview(time_zone: str) -> dict[str, Any]:
             tag_variable("site", "Site", several=True),
             tag_variable("area", "Area", within=["site"], several=True),
             tag_variable("asset", "Meter", within=["site", "area"], several=True),
+            interval_variable(["site", "area", "asset"]),
             text_variable(
                 "zone", "Days of", time_zone, "Time zone in which days begin."
             ),

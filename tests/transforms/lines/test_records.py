@@ -15,6 +15,7 @@ from tests.transforms.demand.minutes import MINUTE, T0, events, rules, run, stea
 from tests.transforms.lines.reading import labels, the_point
 from transforms.alerts.occurrence import INACTIVE, Change, Words, tell, turn
 from transforms.alerts.rule import AlertRule
+from transforms.codec.derived import energy_id
 from transforms.codec.record import content_id
 from transforms.codec.records import (
     DeadLetter,
@@ -115,12 +116,38 @@ def test_a_demand_without_a_value_has_none() -> None:
 def test_an_interval_s_energy_has_counters_budget_and_verdict() -> None:
     point = the_point(record_line(ENERGY, labels))
     assert point.measurement == "pm500_energy"
-    assert tags_of(point) == {"quantity": "energyImport"}
+    assert tags_of(point) == {"quantity": "energyImport", "interval": "900"}
     assert point.fields == {
         "energy": 7.813, "substituted": 0.5, "counter_start": 100.0,
         "counter_end": 107.813, "integral": 7.8, "budget": 0.1, "seconds": 900.0,
         "quality": 64.0, "revision": 1.0, "verdict": "agrees", "reason": "",
     }  # fmt: skip
+
+
+def test_energy_of_two_lengths_of_intervals_stands_at_two_points() -> None:
+    quarter, hour = (
+        replace(
+            ENERGY, end=TIME + length, id=energy_id(KEY, "energyImport", length, TIME)
+        )
+        for length in (900_000_000, 3_600_000_000)
+    )
+    points = [the_point(record_line(record, labels)) for record in (quarter, hour)]
+    assert points[0].time == points[1].time
+    assert [dict(point.tags)["interval"] for point in points] == ["900", "3600"]
+
+
+@pytest.mark.parametrize("seconds", [1, 300, 900, 3599, 7200, 90_000])
+def test_a_cut_or_longer_energy_has_the_interval_of_the_others(seconds: int) -> None:
+    own = energy_id(KEY, "energyImport", 3_600_000_000, TIME)
+    record = replace(ENERGY, end=TIME + seconds * 1_000_000, id=own)
+    point = the_point(record_line(record, labels))
+    assert tags_of(point)["interval"] == "3600"
+    assert point.fields["seconds"] == seconds
+
+
+def test_an_energy_whose_id_tells_no_interval_has_its_own_length() -> None:
+    record = replace(ENERGY, end=TIME + 7_000_000, id="another")
+    assert tags_of(the_point(record_line(record, labels)))["interval"] == "7"
 
 
 def test_a_ledger_hour_says_zero_of_what_did_not_fail() -> None:
