@@ -8,7 +8,7 @@
 #   status   one line a server; exit code 1 where one does not answer
 # MQTT_PORT, KAFKA_PORT, INFLUXDB_PORT and VICTORIA_PORT name the ports; without them
 # 1883, 9092, 8086 and 8428 or, where those are taken, free ones, which stand in
-# .services/mosquitto.port and so on.
+# .services/mosquitto.port and so on. INFLUXDB_RETENTION: see deploy/services/influxdb.sh.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . deploy/common.sh

@@ -151,6 +151,58 @@ def test_influxdb_starts_with_a_database_and_keeps_it(clone: Path) -> None:
     assert services(clone, "status", "influxdb") == absent
 
 
+def retention_of(port: str) -> list[tuple[str, str, bool]]:
+    """Name, duration and whether it is the default, of every policy of the database."""
+    query = f"http://127.0.0.1:{port}/query?q=SHOW+RETENTION+POLICIES+ON+pm500"
+    with urllib.request.urlopen(query, timeout=20) as answer:
+        [result] = json.load(answer)["results"]
+    return [(row[0], row[1], row[-1]) for row in result["series"][0]["values"]]
+
+
+@integration
+@pytest.mark.skipif(INFLUXDB is None, reason="no influxdb")
+def test_influxdb_keeps_points_as_long_as_it_is_told(clone: Path) -> None:
+    port = str(free_port())
+    start = partial(services, clone, "start", "influxdb", INFLUXDB_PORT=port)
+    kept = []
+    try:
+        for settings in ({}, {"INFLUXDB_RETENTION": "2h"}, {}):
+            assert start(**settings)[0] == 0
+            kept += retention_of(port)
+            services(clone, "stop", "influxdb")
+        assert start(INFLUXDB_RETENTION="INF")[0] == 0
+        kept += retention_of(port)
+    finally:
+        services(clone, "stop")
+    durations = ["0s", "2h0m0s", "2h0m0s", "0s"]
+    assert kept == [("autogen", duration, True) for duration in durations]
+
+
+@integration
+@pytest.mark.skipif(INFLUXDB is None, reason="no influxdb")
+@pytest.mark.parametrize(
+    ("retention", "said"),
+    [
+        ("90 days", "pm500: INFLUXDB_RETENTION is no duration, such as 90d: 90 days\n"),
+        (
+            "5m",
+            "pm500: influxdb stopped\npm500: INFLUXDB_RETENTION=5m:"
+            " retention policy duration must be at least 1h0m0s\n",
+        ),
+    ],
+)
+def test_a_retention_that_influxdb_does_not_take_is_told(
+    clone: Path, retention: str, said: str
+) -> None:
+    told = services(
+        clone, "start", "influxdb",
+        INFLUXDB_PORT=str(free_port()), INFLUXDB_RETENTION=retention,
+    )  # fmt: skip
+    assert told == (1, "", said)
+    absent = (1, "influxdb   not running\n", "")
+    assert services(clone, "status", "influxdb") == absent
+
+
 @integration
 @pytest.mark.skipif(VICTORIA is None, reason="no victoria-metrics")
 def test_victoria_starts_once_answers_and_stops(clone: Path) -> None:

@@ -30,7 +30,7 @@ MEASUREMENTS: dict[str, tuple[set[str], set[str]]] = {
         {"value", "forecast", "running", "quality", "revision"},
     ),
     "pm500_energy": (
-        _METER | {"quantity"},
+        _METER | {"quantity", "interval"},
         set(
             "energy substituted counter_start counter_end integral budget seconds "
             "quality revision verdict reason".split()
@@ -41,14 +41,15 @@ MEASUREMENTS: dict[str, tuple[set[str], set[str]]] = {
         {"due", "good", "missing", "failed", "revision", *FAILED},
     ),
     "pm500_event": (
-        _METER | {"kind", "group"},
-        {"text", "severity", "id", "data", "until", "revision"},
+        _METER | set("kind group quantity phase alert topic partition".split()),
+        set("text severity id data since until lasting revision".split()),
     ),
 }
 
 # The texts that a tag may have, where these are few.
 TEXTS = {
     "group": set("realtime energy demand maximum status".split()),
+    "kind": {"demand_peak"},
     "phase": set("A B C N AB BC CA total".split()),
 }
 
@@ -123,15 +124,21 @@ def _derived(asset: str, now: int) -> Iterator[str]:
         )
         for quantity in ("energyImport", "reactiveEnergyImport"):
             yield (
-                f"pm500_energy,{asset},quantity={quantity},site=plant energy=7.5,"
+                f"pm500_energy,{asset},interval=900,quantity={quantity},site=plant "
+                "energy=7.5,"
                 "substituted=0.5,counter_start=10,counter_end=17.5,integral=7.4,budget=0.3,"
                 'seconds=900,quality=64,revision=1,verdict="agrees",reason="" '
                 f"{start - 15 * MINUTE}"
             )
     # A whole day before today.
     yield (
-        f"pm500_energy,{asset},quantity=energyImport,site=plant energy=100,substituted=0 "
-        f"{now - 48 * HOUR}"
+        f"pm500_energy,{asset},interval=900,quantity=energyImport,site=plant "
+        f"energy=100,substituted=0 {now - 48 * HOUR}"
+    )
+    # The same energy once more, of hours.
+    yield (
+        f"pm500_energy,{asset},interval=3600,quantity=energyImport,site=plant "
+        f"energy=100,substituted=0,seconds=3600 {now - 48 * HOUR}"
     )
     causes = ",".join(f"{cause}={6 * (cause == 'failed_timeout')}" for cause in FAILED)
     for hour in range(1, 4):
@@ -143,16 +150,20 @@ def _derived(asset: str, now: int) -> Iterator[str]:
 
 
 def _events(asset: str, now: int) -> Iterator[str]:
-    def event(kind: str, group: str, minutes: int, until: str = "") -> str:
+    def event(
+        kind: str, about: str, minutes: int, until: str = "", lasting: int = 0
+    ) -> str:
+        since = (now - minutes * MINUTE) / 1e6
         return (
-            f"pm500_event,{asset}{group},kind={kind},site=plant "
-            f'text="what happened",severity="warning",id="{kind}",data="{{}}",revision=0'
-            f"{until} {now - minutes * MINUTE}"
+            f"pm500_event,{asset}{about},kind={kind},site=plant "
+            f'text="what happened",severity="warning",id="{kind}",data="{{}}",revision=0,lasting={lasting},'
+            f"since={since:.0f}{until} {now - minutes * MINUTE}"
         )
 
     ended = f",until={(now - 5 * MINUTE) / 1e6:.0f}"
-    yield event("alert", "", 20)
-    yield event("frozen_value", ",group=realtime", 10, ended)
+    yield event("alert", ",alert=hot,quantity=currentA", 20, lasting=1)
+    yield event("alert", ",alert=again,quantity=currentA", 20, ended, lasting=1)
+    yield event("frozen_value", ",group=realtime,quantity=realPower", 10, ended)
     yield event("comm_lost", "", 2)
-    yield event("counter_reset", ",group=energy", 30)
-    yield event("demand_peak", "", 45)
+    yield event("counter_reset", ",group=energy,quantity=energyImport", 30)
+    yield event("demand_peak", ",quantity=realPower", 45)

@@ -141,7 +141,11 @@ def test_every_query_names_measurements_tags_and_fields_that_exist(query: str) -
 
 @every_query
 def test_every_query_asks_for_values_that_exist(query: str) -> None:
-    known = TEXTS | {"quantity": set(QUANTITIES), "window": {"${window:raw}"}}
+    known = TEXTS | {
+        "quantity": set(QUANTITIES),
+        "window": {"${window:raw}"},
+        "interval": {"${interval:raw}"},
+    }
     wrong = [(k, v) for k, v in asked_of(query).values if v not in known[k]]
     assert wrong == []
 
@@ -187,6 +191,7 @@ def filled_in(query: str, asset: str = ".*") -> str:
         "${area:regex}": "press",
         "${asset:regex}": asset,
         "${window:raw}": "60",
+        "${interval:raw}": "900",
         "${zone:raw}": "Europe/Berlin",
     }
     for name, text in texts.items():
@@ -239,6 +244,43 @@ def test_the_account_of_polls_is_even(influx: InfluxDb) -> None:
     (series,) = influx.series(filled_in(query, "oven"))
     ((_, *counted),) = series["values"]
     assert counted == [21600, 21540, 36, 24, 0]
+
+
+@pytest.mark.integration
+@pytest.mark.xdist_group("influx")
+def test_an_alert_that_lasts_is_told_though_its_point_has_an_end(
+    influx: InfluxDb,
+) -> None:
+    query = query_of(
+        "asset-detail.json", "Lasting now: alerts, frozen values, wiring, clock A"
+    )
+    (series,) = influx.series(filled_in(query, "oven"))
+    place = series["columns"].index("kind")
+    assert [row[place] for row in series["values"]] == ["alert", "alert"]
+
+
+@pytest.mark.integration
+@pytest.mark.xdist_group("influx")
+@pytest.mark.parametrize("interval", ["900", "3600"])
+def test_energy_of_one_length_of_intervals_is_summed(
+    influx: InfluxDb, interval: str
+) -> None:
+    query = query_of("site-overview.json", "Energy by day A")
+    asked = query.replace("${interval:raw}", interval).replace("OFFSET 1", "")
+    (series,) = influx.series(filled_in(asked, "oven"))
+    assert 100 in [energy for _, energy in series["values"]]
+
+
+def test_every_query_of_energy_is_of_the_chosen_interval() -> None:
+    asked = [
+        asked_of(query).values
+        for board in BOARDS.values()
+        for title, query in queries_of(board)
+        if not title.startswith("variable ")
+        and asked_of(query).measurement == "pm500_energy"
+    ]
+    assert len(asked) == 6
+    assert [v for v in asked if ("interval", "${interval:raw}") not in v] == []
 
 
 @pytest.mark.integration

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from transforms.codec.window import STATISTICS, WindowSchema
 from transforms.lines.batch import LinesOfFrames, LinesOfRecords
 
 KEY = "plant/hall1/press"
+ABOUT = dict.fromkeys("quantity phase alert topic partition".split(), "one")
 
 
 def tags(_: str) -> dict[str, str]:
@@ -33,7 +35,8 @@ def written() -> Iterator[bytes]:
         frames.append(schema.encode_failed(2, 10**6, 2 * 10**6, 0, 0, 2))
     lines = LinesOfFrames(lambda value: known[value[:10]], tags)
     pieces, _ = lines.of([KEY] * len(frames), frames)
-    records = [record.encode() for record in (DEMAND, ENERGY, HOUR, EVENT)]
+    event = replace(EVENT, data=ABOUT)
+    records = [record.encode() for record in (DEMAND, ENERGY, HOUR, event)]
     for window in windows.values():
         tails = np.zeros(1, window.tail)
         for name in (*STATISTICS, "Good"):

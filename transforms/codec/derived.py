@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from transforms.codec.record import AvroRecord, content_id, record_avro
+from transforms.codec.record import AvroRecord, IdsAfter, content_id, record_avro
 
-__all__ = ["Demand", "Energy", "demand_id"]
+__all__ = ["Demand", "Energy", "demand_id", "energy_id", "energy_interval_us"]
+
+# What a site may choose: whole minutes that divide the day.
+_ENERGY_INTERVALS_US = tuple(n * 60_000_000 for n in range(1, 1441) if 1440 % n == 0)
 
 
 def demand_id(
@@ -107,3 +110,23 @@ class Energy(AvroRecord):
 
     def _content(self) -> tuple[object, ...]:
         return self.asset, "energy", self.quantity, self.start
+
+
+def energy_id(asset: str, quantity: str, interval_us: int, start_us: int) -> str:
+    """The id of an energy; ``interval_us`` is the length of the site's intervals."""
+    return content_id(asset, "energy", quantity, interval_us, start_us)
+
+
+def energy_interval_us(energy: Energy) -> int:
+    """The length of the site's intervals of which this is one, in microseconds.
+
+    The record itself is shorter where it is the first or was cut, and longer over a long
+    hole or where the clock goes back, so the length that makes its id is looked for. Its
+    own where none does.
+    """
+    own_us = energy.end - energy.start
+    ids = IdsAfter(energy.asset, "energy", energy.quantity)
+    for length_us in (own_us, *_ENERGY_INTERVALS_US):
+        if ids.after(f"{length_us}\0{energy.start}") == energy.id:
+            return length_us
+    return own_us

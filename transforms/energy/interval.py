@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from transforms.codec.record import content_id
-from transforms.codec.records import Energy
+from transforms.codec.derived import Energy, energy_id
 from transforms.energy.counter import CounterRules, step_wh
 from transforms.energy.load import PowerMinute, measured
 from transforms.energy.reconcile import BudgetRules, verdict
@@ -152,7 +151,7 @@ def energy_of(
         reason=",".join(reasons) or None,
         quality=int(quality),
         revision=interval.revision + 1,
-        id=content_id(asset, "energy", counter.quantity, nominal_us, interval.start_us),
+        id=energy_id(asset, counter.quantity, nominal_us, interval.start_us),
     )
 
 

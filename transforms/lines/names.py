@@ -18,6 +18,7 @@ __all__ = [
     "ENERGY",
     "EVENT",
     "FRAME",
+    "LASTING",
     "LEDGER",
     "PHASES",
     "WINDOW",
@@ -31,6 +32,10 @@ DEMAND = b"pm500_demand"
 ENERGY = b"pm500_energy"
 LEDGER = b"pm500_ledger"
 EVENT = b"pm500_event"
+
+# Kinds of events that are told when they begin, and again once they have an end. All
+# others are instants, as the loss of a meter and its return, or over when they are told.
+LASTING = frozenset({"alert", "clock_unsynchronized", "frozen_value", "wiring"})
 
 # In the order of the lines of a frame; the total has what belongs to no conductor.
 PHASES = ("A", "B", "C", "N", "AB", "BC", "CA", "total")

@@ -7,18 +7,24 @@ statuses that did not occur the ledger says 0.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
+from transforms.codec.derived import energy_interval_us
 from transforms.codec.records import AnyRecord, Demand, Energy, Event, LedgerHour
-from transforms.lines.names import DEMAND, ENERGY, EVENT, LEDGER
-from transforms.lines.text import LineError, fields, line, tags
+from transforms.lines.names import DEMAND, ENERGY, EVENT, LASTING, LEDGER
+from transforms.lines.text import LineError, fields, line, problem_with_tag, tags
 from transforms.model.quality import Quality, Status
 
 __all__ = ["Labels", "record_line"]
 
 Labels = Callable[[str], dict[str, str]]
 
+# What events of one kind, group and instant are each about, where their data say it:
+# one of a few texts.
+_ABOUT = ("quantity", "phase", "alert", "topic", "partition")
 _FAILED = {f"failed_{status.label}": status.label for status in Status if status}
 
 
@@ -43,7 +49,7 @@ def _demand(record: Demand, known: dict[str, str]) -> bytes:
     own = {
         "quantity": record.quantity,
         "method": record.method,
-        "interval": f"{record.interval / 1e6:g}",
+        "interval": _seconds(record.interval),
     }
     values = {
         "value": record.value,
@@ -69,7 +75,10 @@ def _energy(record: Energy, known: dict[str, str]) -> bytes:
         "verdict": record.verdict,
         "reason": record.reason or "",
     }
-    own = {"quantity": record.quantity}
+    own = {
+        "quantity": record.quantity,
+        "interval": _seconds(energy_interval_us(record)),
+    }
     return line(ENERGY, tags(known | own), fields(values), record.start * 1000)
 
 
@@ -87,18 +96,54 @@ def _ledger(record: LedgerHour, known: dict[str, str]) -> bytes:
 
 
 def _event(record: Event, known: dict[str, str]) -> bytes:
-    own = {"kind": record.kind} | ({"group": record.group} if record.group else {})
+    own = {"kind": record.kind}
+    if record.group:
+        own["group"] = record.group
+    for name in _ABOUT:
+        text = record.data.get(name)
+        # The name of an alert is free text: one that cannot be a tag stays in the data.
+        if text and not problem_with_tag(text):
+            own[name] = text
     values: dict[str, Any] = {
         "text": record.text,
         "severity": record.severity,
         "id": record.id,
         "data": record.data,
+        "since": record.time / 1000,
+        # One that begins again at its own instant leaves the end it had in the point.
         "until": None if record.until is None else record.until / 1000,
+        "lasting": float(record.until is None and record.kind in LASTING),
         "revision": record.revision,
     }
-    # Two events of a kind may begin in the same microsecond: their ids keep them apart.
-    apart = int.from_bytes(record.id.encode()[-2:]) % 1000
-    return line(EVENT, tags(known | own), fields(values), record.time * 1000 + apart)
+    time_ns = _place_us(record) * 1000 + _apart(record.id)
+    return line(EVENT, tags(known | own), fields(values), time_ns)
+
+
+def _place_us(event: Event) -> int:
+    """Where its point stands: its time, of a peak the beginning of the billing period.
+
+    Each new peak of a period is a revision of the one before, of a later time.
+    """
+    if event.kind == "demand_peak":
+        text = event.data.get("period_start", "").removesuffix("Z")
+        try:
+            start = datetime.fromisoformat(text).replace(tzinfo=UTC)
+        except ValueError:
+            return event.time
+        return round(start.timestamp()) * 1_000_000
+    return event.time
+
+
+def _apart(record_id: str) -> int:
+    """Nanoseconds for what tags and microseconds do not tell apart."""
+    try:
+        return int(record_id, 16) % 1000
+    except ValueError:
+        return zlib.crc32(record_id.encode()) % 1000
+
+
+def _seconds(length_us: int) -> str:
+    return f"{length_us / 1e6:g}"
 
 
 def _archive(code: int) -> int:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from deploy.grafana.generate.common import peaks
 from deploy.grafana.generate.influxql import (
     FRAMES,
+    INTERVAL,
     WHOLE,
     select,
     series,
@@ -93,7 +95,11 @@ def energy() -> Iterator[Panel]:
             title,
             {
                 "$tag_quantity $col": series(
-                    parts, "pm500_energy", by=["quantity"], also=[quantities]
+                    parts,
+                    "pm500_energy",
+                    by=["quantity"],
+                    where=INTERVAL,
+                    also=[quantities],
                 )
             },
             unit=unit,
@@ -125,6 +131,7 @@ def energy() -> Iterator[Panel]:
         select(
             [f'"{column}"' for column in columns],
             "pm500_energy",
+            where=INTERVAL,
             also=[ENERGY],
             rest="ORDER BY time DESC LIMIT 500",
         ),
@@ -192,10 +199,10 @@ def demand() -> Iterator[Panel]:
             also=['"running" = 0'],
         ),
         unit=UNITS["kW"],
-        about="Of intervals that are over. The peak of the billing period is the event "
-        "demand_peak.",
-        size=(6, 4),
+        about="Of intervals that are over.",
+        size=(6, 6),
     )
+    yield peaks(size=(18, 6))
     yield chart(
         "Demand and its maximum, as the meter itself has them",
         {

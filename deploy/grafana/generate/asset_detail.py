@@ -25,6 +25,7 @@ from deploy.grafana.generate.dashboard import (
     annotation,
     dashboard,
     datasource_variable,
+    interval_variable,
     tag_variable,
     text_variable,
 )
@@ -51,6 +52,7 @@ def asset_detail(time_zone: str) -> dict[str, Any]:
                 within=["site", "area", "asset"],
                 preset="60",
             ),
+            interval_variable(["site", "area", "asset"]),
             text_variable(
                 "zone", "Days of", time_zone, "Time zone in which days begin."
             ),

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from deploy.grafana.generate.dashboard import ACTIVE
-from deploy.grafana.generate.influxql import select, series, sums
+from deploy.grafana.generate.influxql import quoted, select, series, sums
 from deploy.grafana.generate.looks import (
     BAD,
     GOOD,
+    LASTS,
     SEVERITY,
     UNCERTAIN,
     by_name,
@@ -27,6 +27,7 @@ __all__ = [
     "active_events",
     "complete",
     "events",
+    "peaks",
 ]
 
 LEDGER = "pm500_ledger"
@@ -34,7 +35,9 @@ FAILED = [status.label for status in Status if status is not Status.OK]
 COMPLETE = '100 * sum("good") / sum("due")'
 LATE = "An hour is told when it is over: choose a range of some hours."
 LEVELS = ((None, BAD), (95.0, UNCERTAIN), (99.0, GOOD))
-EVENT = ['"severity"', '"area"', '"asset"', '"kind"', '"group"', '"text"', '"until"']
+EVENT = ("since", "severity", "area", "asset", "kind", "group", "text")
+SINCE = by_name("since", unit="dateTimeAsIso")
+UNTIL = by_name("until", unit="dateTimeAsIso")
 
 
 def complete() -> Panel:
@@ -147,29 +150,18 @@ def accounts(
 
 def active_events(*, size: tuple[int, int]) -> Panel:
     """What still lasts, however long ago it began."""
-    lasts = {
-        "id": "filterByValue",
-        "options": {
-            "type": "include",
-            "match": "all",
-            "filters": [
-                {"fieldName": "until", "config": {"id": "isNull", "options": {}}}
-            ],
-        },
-    }
     return table(
         "Lasting now: alerts, frozen values, wiring, clock",
         select(
-            EVENT,
+            map(quoted, EVENT),
             "pm500_event",
-            also=[ACTIVE],
+            also=['"lasting" = 1'],
             time="time > now() - 60d",
             rest="ORDER BY time DESC LIMIT 1000",
         ),
         about="Events of the last 60 days that have no end yet.",
-        first=[lasts],
-        hidden=["until"],
-        overrides=[colored("severity", SEVERITY)],
+        hidden=["Time"],
+        overrides=[colored("severity", SEVERITY), SINCE],
         size=size,
     )
 
@@ -178,12 +170,36 @@ def events(*, size: tuple[int, int]) -> Panel:
     """What happened in the range."""
     return table(
         "Events",
-        select(EVENT, "pm500_event", rest="ORDER BY time DESC LIMIT 500"),
+        select(
+            map(quoted, (*EVENT, "until", "lasting")),
+            "pm500_event",
+            rest="ORDER BY time DESC LIMIT 500",
+        ),
         about="The latest 500 of the range.",
+        hidden=["Time"],
         overrides=[
             colored("severity", SEVERITY),
-            by_name("until", unit="dateTimeAsIso"),
+            SINCE,
+            UNTIL,
+            by_name("lasting", mappings=LASTS),
         ],
+        size=size,
+    )
+
+
+def peaks(*, size: tuple[int, int]) -> Panel:
+    """The highest demand of each billing period, the running one too."""
+    return table(
+        "Peak of each billing period",
+        select(
+            map(quoted, ("area", "asset", "text", "since", "until")),
+            "pm500_event",
+            where={"kind": "demand_peak"},
+            time="time > now() - 400d",
+            rest="ORDER BY time DESC LIMIT 500",
+        ),
+        about="Whatever the range; by now, of the running period.",
+        overrides=[by_name("Time", displayName="period begins"), SINCE, UNTIL],
         size=size,
     )
 

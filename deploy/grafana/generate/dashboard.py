@@ -7,12 +7,14 @@ from typing import Any
 
 from deploy.grafana.generate.influxql import FRAMES, select
 from deploy.grafana.generate.panels import DATASOURCE, Panel
+from transforms.lines.names import LASTING
 
 __all__ = [
     "ACTIVE",
     "annotation",
     "dashboard",
     "datasource_variable",
+    "interval_variable",
     "placed",
     "tag_variable",
     "text_variable",
@@ -21,8 +23,7 @@ __all__ = [
 
 Config = dict[str, Any]
 COLUMNS = 24
-# Kinds of events that have an end: without ``until`` they still last.
-ACTIVE = '"kind" =~ /^(alert|frozen_value|wiring|clock_unsynchronized)$/'
+ACTIVE = f'"kind" =~ /^({"|".join(sorted(LASTING))})$/'
 
 
 def dashboard(
@@ -150,6 +151,17 @@ def tag_variable(
     }
 
 
+def interval_variable(within: Iterable[str]) -> Config:
+    """Of which length the intervals of energy are."""
+    return tag_variable(
+        "interval",
+        "Energy interval (s)",
+        source="pm500_energy",
+        within=within,
+        preset="900",
+    )
+
+
 def text_variable(name: str, label: str, value: str, about: str) -> Config:
     """A text that the reader may change."""
     chosen = {"selected": True, "text": value, "value": value}
@@ -201,6 +213,7 @@ def to_asset(of: str = "__data.fields.") -> Config:
         "title": "Open the meter",
         "targetBlank": False,
         "url": f"/d/pm500-asset?var-datasource=${{datasource}}&{place}"
+        "&var-interval=${interval:percentencode}"
         "&${__url_time_range}",
     }
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 __all__ = [
     "CHOSEN",
     "FRAMES",
+    "INTERVAL",
     "METER",
     "WHOLE",
     "grouped",
@@ -22,6 +23,8 @@ METER = ("site", "area", "asset")
 # Variables of the dashboards, as Grafana makes them regular expressions: All is `.*`.
 CHOSEN = " AND ".join(f'"{tag}" =~ /^${{{tag}:regex}}$/' for tag in METER)
 FRAMES = "powermonitor_500"
+# Of energy there may be two lengths of intervals over one time: one of them counts.
+INTERVAL = {"interval": "${interval:raw}"}
 WHOLE = {"group": "realtime", "phase": "total"}
 
 

@@ -9,6 +9,7 @@ from transforms.model.quality import Status
 __all__ = [
     "BAD",
     "GOOD",
+    "LASTS",
     "QUALITY",
     "SEVERITY",
     "STATUS",
@@ -58,6 +59,7 @@ STATUS = _mapping(
         if status is not Status.OK
     }
 )
+LASTS = _mapping({"1": ("yes", UNCERTAIN), "0": ("no", GOOD)})
 SEVERITY = _mapping(
     {
         "info": ("info", "blue"),

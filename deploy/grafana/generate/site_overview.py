@@ -12,10 +12,12 @@ from deploy.grafana.generate.common import (
     active_events,
     complete,
     events,
+    peaks,
 )
 from deploy.grafana.generate.dashboard import (
     dashboard,
     datasource_variable,
+    interval_variable,
     tag_variable,
     text_variable,
 )
@@ -37,6 +39,7 @@ def site_overview(time_zone: str) -> dict[str, Any]:
             tag_variable("site", "Site", several=True),
             tag_variable("area", "Area", within=["site"], several=True),
             tag_variable("asset", "Meter", within=["site", "area"], several=True),
+            interval_variable(["site", "area", "asset"]),
             text_variable(
                 "zone", "Days of", time_zone, "Time zone in which days begin."
             ),
@@ -56,6 +59,7 @@ def _panels() -> Iterator[Panel]:
     yield from energy()
     yield row("Demand")
     yield from demand()
+    yield peaks(size=(24, 6))
     yield row("Is every poll accounted for?")
     yield complete()
     yield account()

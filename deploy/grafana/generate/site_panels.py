@@ -8,6 +8,7 @@ from typing import Any
 from deploy.grafana.generate.dashboard import to_asset
 from deploy.grafana.generate.influxql import (
     FRAMES,
+    INTERVAL,
     METER,
     WHOLE,
     grouped,
@@ -32,7 +33,7 @@ from deploy.grafana.generate.tables import table
 __all__ = ["demand", "energy", "link_column", "now"]
 
 NOW = "time > now() - 2m"
-IMPORT = {"quantity": "energyImport"}
+IMPORT = INTERVAL | {"quantity": "energyImport"}
 POWER = {"quantity": "realPower"}
 NAME = "$tag_site/$tag_area/$tag_asset"
 
@@ -217,7 +218,7 @@ def demand() -> Iterator[Panel]:
             ),
         ),
         about="Of intervals that are over, with the beginning of each. Uncertain: a part "
-        "of it was not measured. The peak of the billing period is the event demand_peak.",
+        "of it was not measured.",
         sorted_by="peak",
         falling=True,
         **_linked(

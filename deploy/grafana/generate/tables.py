@@ -27,10 +27,9 @@ def table(
     renamed: Mapping[str, str] | None = None,
     sorted_by: str = "",
     falling: bool = False,
-    first: Iterable[Config] = (),
     **rest: Any,
 ) -> Panel:
-    """Rows. ``first`` are transformations before columns are hidden and renamed."""
+    """Rows, of which columns may be hidden and renamed."""
     organized = _without(hidden, renamed or {})
     return panel(
         "table",
@@ -51,7 +50,7 @@ def table(
             if sorted_by
             else [],
         },
-        transformations=[*first, organized],
+        transformations=[organized],
         **rest,
     )
 
