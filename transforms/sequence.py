@@ -22,6 +22,8 @@ __all__ = ["EMPTY", "KEPT_US", "Arrived", "Sequence"]
 EMPTY = 255
 # Late frames correct the ledger as far back as a log keeps its records by default.
 KEPT_US = 168 * HOUR_US
+# Of a longer hole, as of a host that began in 1970, the hours between are not told.
+_LONGEST_HOLE_US = 366 * 24 * HOUR_US
 _MOST_HOLES = 10_000
 
 Out = list[Event | LedgerHour]
@@ -168,7 +170,7 @@ class Sequence:
             )
         )
         self.period_us = period_us
-        return out
+        return out if self.next_us is None else out + self._past_hours()
 
     def to_snapshot(self) -> tuple[Any, ...]:
         """The state as plain tuples, version first."""
@@ -230,17 +232,21 @@ class Sequence:
     def _missing(self, start: int, end: int) -> Out:
         """Slots in ``[start, end)`` that no frame came of; ``end`` may be off the grid.
 
-        Of a hole of more than a week, as of a host that began in 1970, the hours before
-        its last week are not told: the gap says how many slots it has.
+        All hours of the hole are counted, and told with the next frame; those that are
+        too old to be corrected are then forgotten. Of one of more than a year only the
+        first hour and the last year are: the gap says how many slots it has.
         """
         count = -(-(end - start) // self.period_us)
         last = start + count * self.period_us
-        at = max(start, last - KEPT_US // self.period_us * self.period_us)
+        from_us = (last - _LONGEST_HOLE_US) // HOUR_US * HOUR_US
+        at = start
         while at < last:
             hour = at // HOUR_US * HOUR_US
             slots = -(-(min(last, hour + HOUR_US) - at) // self.period_us)
             self._hour(hour).due += slots
             at += slots * self.period_us
+            if at < from_us:
+                at += -(-(from_us - at) // self.period_us) * self.period_us
         self._gaps.append(_Gap(start, last, self.period_us, [(start, last)]))
         del self._gaps[:-_MOST_HOLES]
         return [self._gap_event("missing", start, last, count, 0, {})]

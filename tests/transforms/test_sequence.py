@@ -214,6 +214,16 @@ def test_the_oldest_frame_that_is_kept_still_counts() -> None:
     assert _hours(_told(arrived)) == _of_the_ledger(arrived)
 
 
+@given(st.integers(1, 40), st.integers(1, 5000), st.sampled_from([1, 7, 10, 90]))
+def test_a_long_hole_is_that_of_the_ledger(
+    before: int, hours: int, minutes: int
+) -> None:
+    period = minutes * MINUTE
+    back = before + hours * HOUR_US // period
+    arrived = [Frame(n, OK, period) for n in (*range(before), back)]
+    assert _hours(_told(arrived, period)) == _of_the_ledger(arrived)
+
+
 def test_older_frames_are_ancient_and_count_nowhere() -> None:
     machine = Sequence("s/a/m", "g", 10 * MINUTE)
     machine.slots(0, bytes([OK]))
