@@ -471,7 +471,7 @@ class Bay:
         if length not in self._told:
             return
         due = self._due(lanes, rows, limit_us)
-        code = codes_of(rows, due)
+        code = codes_of(rows, due, self.period_us)
         out.windows.append(
             Windows(length, lanes, rows, due, code, [revision] * len(lanes))
         )
