@@ -101,7 +101,8 @@ METRICS: Mapping[str, Metric] = {
     ),
     "pm500_derived_total": _counter("Derived records, by kind.", "kind"),
     "pm500_ledger_slots_total": _counter(
-        "Slots of the ledger's hours that are over: good, failed, missing.",
+        "Slots of the ledger's hours that are over: good, failed, missing. As each hour "
+        "was told first: a late frame corrects the hour's record and not this.",
         "group",
         "outcome",
     ),

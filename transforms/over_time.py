@@ -36,12 +36,13 @@ _LOW_FACTOR = 0.4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverTimeRules:
-    """A live quantity is never bit-equal for ``frozen_us``.
+    """A live quantity is never bit-equal for ``frozen_us`` and ``frozen_readings``.
 
-    A wiring must look wrong for ``wiring_us``.
+    Both without a hole: what stands on either side of an outage may be chance. A wiring must look wrong for ``wiring_us``.
     """
 
     frozen_us: int = 120_000_000
+    frozen_readings: int = 10
     wiring_us: int = 600_000_000
 
 
@@ -66,9 +67,9 @@ def live_quantities(names: Sequence[str]) -> Flags:
 
 
 class OverTime:
-    """The rules for the lanes of one layout."""
+    """The rules for the lanes of one layout and period."""
 
-    VERSION = 1
+    VERSION = 2
 
     def __init__(
         self,
@@ -76,13 +77,18 @@ class OverTime:
         group: str,
         rules: OverTimeRules,
         *,
+        period_us: int,
         may_freeze: Flags,
     ) -> None:
         self._names = tuple(names)
         self._group = group
         self._rules = rules
+        self._period_us = period_us
         self._may_freeze = may_freeze
         self._since: Longs = np.empty((0, len(names)), np.int64)
+        # How many readings stood still since then, and when the last cell ended.
+        self._equal: Longs = np.empty((0, len(names)), np.int64)
+        self._until: Longs = np.empty(0, np.int64)
         self._value = np.empty((0, len(names)))
         self._frozen: Flags = np.empty((0, len(names)), np.bool_)
         self._odd_since: Longs = np.empty((0, len(_PHASES)), np.int64)
@@ -94,6 +100,8 @@ class OverTime:
         more = lanes - len(self._since)
         wide = more, len(self._names)
         self._since = np.concatenate((self._since, np.full(wide, -1)))
+        self._equal = np.concatenate((self._equal, np.zeros(wide, np.int64)))
+        self._until = np.concatenate((self._until, np.full(more, -1)))
         self._value = np.concatenate((self._value, np.full(wide, np.nan)))
         self._frozen = np.concatenate((self._frozen, np.zeros(wide, np.bool_)))
         phases = more, len(_PHASES)
@@ -103,6 +111,7 @@ class OverTime:
     def reset(self, lane: int) -> None:
         """As if nothing had ever come of a lane."""
         self._since[lane], self._value[lane], self._frozen[lane] = -1, np.nan, False
+        self._equal[lane], self._until[lane] = 0, -1
         self._odd_since[lane], self._odd[lane] = -1, False
 
     def judge(self, lanes: Longs, rows: Rows, assets: Sequence[str]) -> list[Event]:
@@ -136,13 +145,20 @@ class OverTime:
         was_since, was = self._since[lanes], self._frozen[lanes]
         if not flat.any() and not was.any() and (was_since < 0).all():
             return []
-        same = flat & (was_since >= 0) & (low == self._value[lanes])
+        # Where it is not frozen yet, a hole begins it anew.
+        on = was | (self._until[lanes] == rows["start"])[:, np.newaxis]
+        same = flat & on & (was_since >= 0) & (low == self._value[lanes])
         # A cell without any value neither shows a movement nor a standstill.
-        since, frozen = _lasting(
+        since, lasts = _lasting(
             rows, flat, was_since, was,
             goes_on=same, known=some, least_us=self._rules.frozen_us,
         )  # fmt: skip
-        self._since[lanes] = since
+        since = np.where(some | was, since, -1)
+        equal = np.rint(rows["weight"] * (1e6 / self._period_us)).astype(np.int64)
+        equal += np.where(same | ~some, self._equal[lanes], 0)
+        frozen = lasts & (equal >= self._rules.frozen_readings)
+        self._since[lanes], self._equal[lanes] = since, equal
+        self._until[lanes] = rows["end"]
         self._value[lanes] = np.where(
             some, np.where(flat, low, np.nan), self._value[lanes]
         )
@@ -281,12 +297,17 @@ class OverTime:
 
     def to_snapshot(self) -> tuple[Any, ...]:
         """The state as plain bytes, version first."""
-        parts = self._since, self._value, self._frozen, self._odd_since, self._odd
+        parts = (
+            self._since, self._value, self._frozen, self._odd_since, self._odd,
+            self._equal, self._until,
+        )  # fmt: skip
         return (self.VERSION, *(part.tobytes() for part in parts))
 
     def restore(self, snapshot: tuple[Any, ...]) -> None:
         """Be as when the snapshot was taken; ValueError for an unknown version."""
-        since, value, frozen, odd_since, odd = fields_of(
+        if snapshot[0] == 1:
+            snapshot = self._from_version_1(snapshot)
+        since, value, frozen, odd_since, odd, equal, until = fields_of(
             snapshot, self.VERSION, "a quality snapshot"
         )
         wide, phases = (-1, len(self._names)), (-1, len(_PHASES))
@@ -295,6 +316,15 @@ class OverTime:
         self._frozen = np.frombuffer(frozen, np.bool_).reshape(wide).copy()
         self._odd_since = np.frombuffer(odd_since, np.int64).reshape(phases).copy()
         self._odd = np.frombuffer(odd, np.bool_).reshape(phases).copy()
+        self._equal = np.frombuffer(equal, np.int64).reshape(wide).copy()
+        self._until = np.frombuffer(until, np.int64).copy()
+
+    def _from_version_1(self, snapshot: tuple[Any, ...]) -> tuple[Any, ...]:
+        """It counted no readings: what is frozen stays so, all else begins anew."""
+        frozen = np.frombuffer(snapshot[3], np.bool_).reshape(-1, len(self._names))
+        equal = np.where(frozen, self._rules.frozen_readings, 0).astype(np.int64)
+        until = np.full(len(frozen), -1, np.int64)
+        return (2, *snapshot[1:], equal.tobytes(), until.tobytes())
 
 
 def _lasting(

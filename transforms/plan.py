@@ -14,6 +14,7 @@ __all__ = [
     "PlannedGroup",
     "counters_only",
     "groups_of",
+    "makes_minutes",
     "protocol_of",
 ]
 
@@ -80,3 +81,12 @@ def groups_of(
 def counters_only(group: Group) -> bool:
     """Whether every reading of a group is a counter."""
     return all(QUANTITIES[point.quantity].kind == "counter" for point in group.points)
+
+
+def makes_minutes(period_seconds: float) -> bool:
+    """Whether slots of this period fill whole minutes, which demand is made of.
+
+    >>> makes_minutes(7.5), makes_minutes(8.0), makes_minutes(300.0)
+    (True, False, False)
+    """
+    return 60_000_000 % max(1, round(period_seconds * 1_000_000)) == 0

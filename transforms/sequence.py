@@ -3,7 +3,7 @@
 A lane is one group of one asset; its slots stand on the grid of its period. A run of
 failed frames is a gap of known cause, a run of slots without a frame one of unknown
 cause. Each gap is told once, when it is over; a late frame that belongs into it gives
-the next revision. The hours are those of the ledger: ``due == good + failed + missing``.
+the next revision, which has the statuses of those that failed. The hours are those of the ledger: ``due == good + failed + missing``.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ __all__ = ["EMPTY", "KEPT_US", "Arrived", "Sequence"]
 EMPTY = 255
 # Late frames correct the ledger as far back as a log keeps its records by default.
 KEPT_US = 168 * HOUR_US
+# Of a longer hole, as of a host that began in 1970, the hours between are not told.
+_LONGEST_HOLE_US = 366 * 24 * HOUR_US
 _MOST_HOLES = 10_000
 
 Out = list[Event | LedgerHour]
@@ -41,7 +43,7 @@ class _Hour:
 class _Gap:
     """Slots without a frame in ``[start, end)``; ``holes`` are those still missing.
 
-    The grid is that of the period of its time.
+    ``failed`` are the statuses of frames that came late and had failed. The grid is that of the period of its time.
     """
 
     start: int
@@ -49,6 +51,7 @@ class _Gap:
     period_us: int
     holes: list[tuple[int, int]]
     revision: int = 0
+    failed: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class Arrived:
 class Sequence:
     """What is known of one lane. ``next_us`` is the slot that must come next."""
 
-    VERSION = 1
+    VERSION = 2
 
     def __init__(self, asset: str, group: str, period_us: int) -> None:
         self.asset = asset
@@ -168,14 +171,17 @@ class Sequence:
             )
         )
         self.period_us = period_us
-        return out
+        return out if self.next_us is None else out + self._past_hours()
 
     def to_snapshot(self) -> tuple[Any, ...]:
         """The state as plain tuples, version first."""
         gaps = tuple(
-            (gap.start, gap.end, gap.period_us, tuple(gap.holes), gap.revision)
+            (
+                gap.start, gap.end, gap.period_us, tuple(gap.holes), gap.revision,
+                tuple(sorted(gap.failed.items())),
+            )
             for gap in self._gaps
-        )
+        )  # fmt: skip
         hours = tuple(
             (
                 start, hour.due, hour.good, tuple(sorted(hour.failed.items())),
@@ -191,6 +197,10 @@ class Sequence:
     @classmethod
     def from_snapshot(cls, snapshot: tuple[Any, ...]) -> Sequence:
         """The machine as it was; ValueError for a version that is not known."""
+        if snapshot[0] == 1:
+            # Its gaps knew nothing of what failed.
+            gaps = tuple((*gap, ()) for gap in snapshot[8])
+            snapshot = (cls.VERSION, *snapshot[1:8], gaps, *snapshot[9:])
         (
             asset, group, period_us, next_us, first_us, looked_us, failed, gaps, hours,
         ) = fields_of(snapshot, cls.VERSION, "a sequence snapshot")  # fmt: skip
@@ -198,8 +208,8 @@ class Sequence:
         machine.next_us, machine._first_us = next_us, first_us
         machine._looked_us, machine._failed = looked_us, failed
         machine._gaps = [
-            _Gap(start, end, period, list(holes), revision)
-            for start, end, period, holes, revision in gaps
+            _Gap(start, end, period, list(holes), revision, dict(late))
+            for start, end, period, holes, revision, late in gaps
         ]
         machine._hours = {
             start: _Hour(due, good, dict(counts), told, bool(news))
@@ -230,17 +240,21 @@ class Sequence:
     def _missing(self, start: int, end: int) -> Out:
         """Slots in ``[start, end)`` that no frame came of; ``end`` may be off the grid.
 
-        Of a hole of more than a week, as of a host that began in 1970, the hours before
-        its last week are not told: the gap says how many slots it has.
+        All hours of the hole are counted, and told with the next frame; those that are
+        too old to be corrected are then forgotten. Of one of more than a year only the
+        first hour and the last year are: the gap says how many slots it has.
         """
         count = -(-(end - start) // self.period_us)
         last = start + count * self.period_us
-        at = max(start, last - KEPT_US // self.period_us * self.period_us)
+        from_us = (last - _LONGEST_HOLE_US) // HOUR_US * HOUR_US
+        at = start
         while at < last:
             hour = at // HOUR_US * HOUR_US
             slots = -(-(min(last, hour + HOUR_US) - at) // self.period_us)
             self._hour(hour).due += slots
             at += slots * self.period_us
+            if at < from_us:
+                at += -(-(from_us - at) // self.period_us) * self.period_us
         self._gaps.append(_Gap(start, last, self.period_us, [(start, last)]))
         del self._gaps[:-_MOST_HOLES]
         return [self._gap_event("missing", start, last, count, 0, {})]
@@ -266,8 +280,11 @@ class Sequence:
 
     def _filled(self, gap: _Gap, slot: int, status: int) -> Out:
         count = sum((end - start) // gap.period_us for start, end in gap.holes)
+        if status != Status.OK:
+            gap.failed[status] = gap.failed.get(status, 0) + 1
+        data = {status_label(each): str(n) for each, n in sorted(gap.failed.items())}
         out: Out = [
-            self._gap_event("missing", gap.start, gap.end, count, gap.revision, {})
+            self._gap_event("missing", gap.start, gap.end, count, gap.revision, data)
         ]
         hour = self._count(slot, status)
         return out + self._tell(hour) if self._hours[hour].told >= 0 else out

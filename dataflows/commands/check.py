@@ -15,6 +15,7 @@ from dataflows.meters import meter_plans, own_plans
 from dataflows.replica import Replica, ReplicaError, replica
 from dataflows.site import Meter, Site, SiteError, load_site
 from transforms.budget import Budget, plan
+from transforms.plan import PlannedGroup, makes_minutes
 
 __all__ = ["budgets", "check"]
 
@@ -110,6 +111,11 @@ def _lines(
                 f"  {group.group.name:<10} every {group.period_seconds:>6g} s  "
                 f"{requests} request(s) by {group.protocol}"
             )
+            if site.derive and _lacks_minutes(group):
+                yield (
+                    f"  {'':<10} the period does not divide 60 s: no demand, no peaks, "
+                    "and no power that energy is held against"
+                )
         yield (
             f"  {'budget':<10} {budget.requests_per_second:.2f} of "
             f"{budget.limit_per_second:g} requests/s, one connection at a time"
@@ -121,6 +127,12 @@ def _lines(
         f"total     {len(planned)} meter(s), {frames:.2f} frames/s, "
         f"{requests_all:.2f} requests/s"
     )
+
+
+def _lacks_minutes(planned: PlannedGroup) -> bool:
+    """Whether it has the power, but not by the minute."""
+    has_power = any(point.quantity == "realPower" for point in planned.group.points)
+    return has_power and not makes_minutes(planned.period_seconds)
 
 
 def _try_kafka(path: Path, site: Site) -> None:

@@ -277,7 +277,8 @@ class Derive(_Model):
     )
     frozen_seconds: Positive = Field(
         default=120.0,
-        description="A live reading that is bit-equal for so long is frozen.",
+        description="A live reading that is bit-equal for so long, and in ten readings "
+        "at least, is frozen.",
     )
     wiring_seconds: Positive = Field(
         default=600.0,

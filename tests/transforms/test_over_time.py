@@ -19,7 +19,7 @@ from transforms.windows.rows import Rows
 SECOND = 1_000_000
 CELL = 10 * SECOND
 FROZEN, CLOCK, WIRING = 3, 5, 6
-RULES = OverTimeRules(frozen_us=30 * SECOND, wiring_us=20 * SECOND)
+RULES = OverTimeRules(frozen_us=30 * SECOND, frozen_readings=5, wiring_us=20 * SECOND)
 ASSETS = ["plant/hall/one", "plant/hall/two"]
 NAMES = ("voltageAN", "frequency", "demandRealPower")
 POWERS = tuple(
@@ -56,8 +56,16 @@ def cell(number: int, *values: tuple[float | None, float | None]) -> Rows:
     return fold(start, start + CELL, CELL // 2, status, quality, numbers, (None, None))
 
 
-def machine(names: tuple[str, ...] = NAMES, lanes: int = 2) -> OverTime:
-    out = OverTime(names, "realtime", RULES, may_freeze=live_quantities(names))
+def machine(
+    names: tuple[str, ...] = NAMES, lanes: int = 2, rules: OverTimeRules = RULES
+) -> OverTime:
+    out = OverTime(
+        names,
+        "realtime",
+        rules,
+        period_us=CELL // 2,
+        may_freeze=live_quantities(names),
+    )
     out.grow(lanes)
     return out
 
@@ -123,10 +131,40 @@ def test_zero_never_freezes() -> None:
     assert (codes, events) == ([[0, 0, 0]] * 9, [])
 
 
-def test_cells_without_a_value_show_neither_movement_nor_standstill() -> None:
-    codes, events = judged(machine(), voltages(230.5, None, None, None, 230.5, None))
-    assert [code[0] for code in codes] == [0, 0, 0, 0, FROZEN, 0]
-    assert [event.data.get("value") for event in events] == ["230.5"]
+def test_a_cell_without_a_value_begins_a_standstill_anew() -> None:
+    codes, events = judged(
+        machine(), voltages(*[7.0] * 2, None, *[7.0] * 2, None, *[7.0] * 3, None)
+    )
+    assert [code[0] for code in codes] == [0, 0, 0, 0, 0, 0, 0, 0, FROZEN, 0]
+    assert [event.time for event in events] == [6 * CELL]
+
+
+def test_cells_that_did_not_come_begin_a_standstill_anew() -> None:
+    rows = voltages(*[7.0] * 9)
+    codes, events = judged(machine(), [*rows[:2], *rows[4:]])
+    assert [code[0] for code in codes] == [0, 0, 0, 0, FROZEN, FROZEN, FROZEN]
+    assert [event.time for event in events] == [4 * CELL]
+
+
+def test_a_frozen_value_stays_frozen_over_a_hole() -> None:
+    rows = voltages(*[7.0] * 9)
+    codes, events = judged(machine(), [*rows[:3], *rows[7:]])
+    assert [code[0] for code in codes] == [0, 0, FROZEN, FROZEN, FROZEN]
+    assert [event.time for event in events] == [0]
+
+
+def test_a_few_equal_readings_are_not_frozen_however_long_they_last() -> None:
+    of = machine(rules=replace(RULES, frozen_readings=10))
+    codes, events = judged(of, voltages(*[7.0] * 6))
+    assert [code[0] for code in codes] == [0, 0, 0, 0, FROZEN, FROZEN]
+    assert [event.time for event in events] == [0]
+
+
+def test_readings_count_that_have_a_value() -> None:
+    of = machine(rules=replace(RULES, frozen_readings=10))
+    rows = [cell(n, (7.0, None), (50.0, 50.1), (7.5, 7.5)) for n in range(11)]
+    codes, _ = judged(of, rows)
+    assert [code[0] for code in codes] == [*[0] * 9, FROZEN, FROZEN]
 
 
 def test_a_frozen_value_stays_frozen_while_none_comes() -> None:
@@ -333,3 +371,16 @@ def test_rules_go_on_from_their_snapshot(
 def test_a_snapshot_of_another_version_is_refused() -> None:
     with pytest.raises(ValueError, match="a quality snapshot of version 0"):
         machine().restore((0, *machine().to_snapshot()[1:]))
+
+
+def test_what_the_former_version_had_frozen_stays_so() -> None:
+    first = machine()
+    judged(first, voltages(7.0, 7.0, 7.0))
+    judged(first, voltages(8.0, 8.0), lane=1)
+    former = (1, *first.to_snapshot()[1:6])
+    later = machine(lanes=0)
+    later.restore(former)
+    codes, _ = judged(later, voltages(*[7.0] * 4)[3:])
+    assert codes[0][0] == FROZEN
+    codes, _ = judged(later, voltages(*[8.0] * 5)[2:], lane=1)
+    assert [code[0] for code in codes] == [0, 0, FROZEN]

@@ -178,6 +178,27 @@ def test_a_late_frame_makes_the_gap_smaller() -> None:
     ]
 
 
+def test_a_late_frame_that_failed_is_told_by_its_gap() -> None:
+    late = [Frame(3, TIMEOUT), *_ok(2), Frame(1, TIMEOUT), Frame(4, REFUSED)]
+    found = [data for *_, data, _ in _gaps(_told([*_ok(0, 5), *late]))]
+    assert found == [
+        {"cause": "missing", "count": "4"},
+        {"cause": "missing", "count": "3", "timeout": "1"},
+        {"cause": "missing", "count": "2", "timeout": "1"},
+        {"cause": "missing", "count": "1", "timeout": "2"},
+        {"cause": "missing", "count": "0", "timeout": "2", "refused": "1"},
+    ]
+
+
+def test_gaps_of_the_former_version_of_the_state_go_on() -> None:
+    machine = Sequence("s/a/m", "g", 10 * MINUTE)
+    machine.slots(0, bytes([OK, EMPTY, EMPTY, OK]))
+    _, *fields, gaps, hours = machine.to_snapshot()
+    former = (1, *fields, tuple(gap[:-1] for gap in gaps), hours)
+    again = Sequence.from_snapshot(former)
+    assert again.late(10 * MINUTE, TIMEOUT) == machine.late(10 * MINUTE, TIMEOUT)
+
+
 def test_a_late_frame_keeps_the_id_of_its_gap() -> None:
     out = _told(_ok(0, 5, 2))
     assert len({record.id for record in out if isinstance(record, Event)}) == 1
@@ -212,6 +233,16 @@ def test_the_oldest_frame_that_is_kept_still_counts() -> None:
     last = KEPT_US // (10 * MINUTE) + 2
     arrived = [*_ok(1, last), Frame(last + 1 - KEPT_US // (10 * MINUTE), OK)]
     assert _hours(_told(arrived)) == _of_the_ledger(arrived)
+
+
+@given(st.integers(1, 40), st.integers(1, 5000), st.sampled_from([1, 7, 10, 90]))
+def test_a_long_hole_is_that_of_the_ledger(
+    before: int, hours: int, minutes: int
+) -> None:
+    period = minutes * MINUTE
+    back = before + hours * HOUR_US // period
+    arrived = [Frame(n, OK, period) for n in (*range(before), back)]
+    assert _hours(_told(arrived, period)) == _of_the_ledger(arrived)
 
 
 def test_older_frames_are_ancient_and_count_nowhere() -> None:

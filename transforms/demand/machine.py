@@ -8,7 +8,7 @@ from transforms.codec.records import Demand, Event
 from transforms.demand import block, peak, sliding
 from transforms.demand.block import Block, Found
 from transforms.demand.mean import DemandMinute, known
-from transforms.demand.peak import Peak, Top
+from transforms.demand.peak import NEVER_US, Peak, Top
 from transforms.demand.rules import DemandRules
 from transforms.demand.sliding import Slide
 from transforms.snapshot import fields_of
@@ -24,13 +24,14 @@ __all__ = [
     "to_snapshot",
 ]
 
-VERSION = 1
+VERSION = 2
 
 
 class DemandState(NamedTuple):
     """What is kept; each in the order of time.
 
-    ``since_us`` is when the settings changed last: no block or slide reaches over it.
+    ``since_us`` is when the settings changed last: no block or slide reaches over it,
+    and peaks begin anew.
     """
 
     blocks: tuple[Block, ...] = ()
@@ -57,7 +58,7 @@ def step(
     if rules.method == "sliding":
         slides, more = sliding.take(rules, slides, since_us, minute)
         found += more
-    peaks, told = _with_peaks(rules, peaks, found)
+    peaks, told = _with_peaks(rules, peaks, found, since_us)
     return DemandState(blocks, slides, peaks, since_us), told
 
 
@@ -75,7 +76,7 @@ def change(
     before = [] if state.since_us is None else [state.since_us]
     at_us = max([at_us, *came, *before])
     blocks, found = block.cut(rules, state.blocks, at_us)
-    peaks, told = _with_peaks(rules, state.peaks, found)
+    peaks, told = _with_peaks(rules, state.peaks, found, state.since_us)
     state = DemandState(blocks, (), peaks, at_us)
     return rules._replace(method=method, interval_us=interval_us), state, told
 
@@ -86,7 +87,7 @@ def flush(rules: DemandRules, state: DemandState) -> tuple[DemandState, Told]:
     One that comes all the same gives the next revision.
     """
     blocks, found = block.flush(rules, state.blocks)
-    peaks, told = _with_peaks(rules, state.peaks, found)
+    peaks, told = _with_peaks(rules, state.peaks, found, state.since_us)
     return state._replace(blocks=blocks, peaks=peaks), told
 
 
@@ -97,7 +98,9 @@ def to_snapshot(state: DemandState) -> tuple[Any, ...]:
 
 
 def from_snapshot(snapshot: tuple[Any, ...]) -> DemandState:
-    """The state as it was."""
+    """The state as it was; ValueError for a version that is not known."""
+    if snapshot[0] == 1:
+        snapshot = _from_version_1(snapshot)
     blocks, slides, peaks, since_us = fields_of(snapshot, VERSION, "a demand snapshot")
     return DemandState(
         blocks=tuple(
@@ -115,10 +118,25 @@ def from_snapshot(snapshot: tuple[Any, ...]) -> DemandState:
     )
 
 
+def _from_version_1(snapshot: tuple[Any, ...]) -> tuple[Any, ...]:
+    """It had one peak of a period, whatever changed: that of the series that goes on."""
+    _, blocks, slides, peaks, since_us = snapshot
+    told = tuple(
+        (
+            quantity, start, end,
+            NEVER_US if since_us is None or since_us >= end else since_us,
+            False, tops, revision,
+        )
+        for quantity, start, end, tops, revision in peaks
+    )  # fmt: skip
+    return (VERSION, blocks, slides, told, since_us)
+
+
 def _with_peaks(
-    rules: DemandRules, peaks: tuple[Peak, ...], found: Found
+    rules: DemandRules, peaks: tuple[Peak, ...], found: Found, since_us: int | None
 ) -> tuple[tuple[Peak, ...], Told]:
     """Let demands that are over make peaks; events come after what they tell of."""
+    since = NEVER_US if since_us is None else since_us
     told: Told = []
     for record in found:
         if isinstance(record, Demand):
@@ -126,7 +144,7 @@ def _with_peaks(
             continue
         if record.is_news:
             told.append(record.demand)
-        peaks, event = peak.take(rules, peaks, record)
+        peaks, event = peak.take(rules, peaks, record, since)
         if event:
             told.append(event)
     return peaks, told

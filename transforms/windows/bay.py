@@ -156,7 +156,11 @@ class Bay:
             length: Level(length, len(names), rules.calendar) for length, _ in steps
         }
         self._over_time = OverTime(
-            names, schema.group, rules.over_time, may_freeze=may_freeze
+            names,
+            schema.group,
+            rules.over_time,
+            period_us=period_us,
+            may_freeze=may_freeze,
         )
         # All slots before this were answered since the sequence looked last.
         self._answered_us: Longs = np.empty(0, np.int64)
@@ -471,7 +475,7 @@ class Bay:
         if length not in self._told:
             return
         due = self._due(lanes, rows, limit_us)
-        code = codes_of(rows, due)
+        code = codes_of(rows, due, self.period_us)
         out.windows.append(
             Windows(length, lanes, rows, due, code, [revision] * len(lanes))
         )

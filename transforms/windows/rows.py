@@ -115,20 +115,26 @@ def means(rows: Rows, columns: Any = slice(None)) -> npt.NDArray[np.float64]:
         return np.where(weight > 0, area / weight, np.nan)
 
 
-def codes_of(rows: Rows, due: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+def codes_of(
+    rows: Rows, due: npt.NDArray[np.int64], period_us: int
+) -> npt.NDArray[np.uint8]:
     """The quality of each reading of each row, the shape (n, readings).
 
     The worst of what it is made of: without any value the reason of that; else the
-    worst code of a value, and incomplete where a due slot had no value. One bad input
-    more never makes it better.
+    worst code of a value, and incomplete, which is worse than other uncertain ones,
+    where a due slot had no value. One bad input more never makes it better.
     """
     nothing = rows["weight"] <= 0
-    incomplete = ~nothing & (rows["goods"] < due[:, np.newaxis])
-    # Uncertain values are no hole: a slot lacks only where no value stands for it.
+    lacking = ~nothing & (rows["goods"] < due[:, np.newaxis])
     code = rows["code"].copy()
-    if incomplete.any():
-        lacking = incomplete & (code <= Quality.UNCERTAIN_NOT_COMMISSIONED)
-        code[lacking] = Quality.UNCERTAIN_INCOMPLETE
+    if lacking.any():
+        # Uncertain values are no hole: a slot lacks only where no value stands for it.
+        valued = np.rint(rows["weight"] * (1e6 / period_us))
+        # Slots of another period count where they are good: its seconds are not known.
+        mixed = rows["due_before"] > 0
+        valued[mixed] = rows["goods"][mixed]
+        lacking &= valued < due[:, np.newaxis]
+        code[lacking] = np.maximum(code[lacking], Quality.UNCERTAIN_INCOMPLETE)
     if nothing.any():
         why = np.maximum(rows["bad"], Quality.BAD_NO_VALUE)
         code[nothing] = why[nothing]

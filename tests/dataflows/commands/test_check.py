@@ -116,3 +116,21 @@ def test_a_setting_that_librdkafka_does_not_know_is_a_mistake(
     done = run(site, "check")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"{site}: 1 mistake(s)\n  kafka.client: {mistake}\n"
+
+
+@pytest.mark.parametrize("period", ["8", "90", "300"])
+def test_a_period_of_the_power_that_makes_no_minutes_is_told(
+    site: Path, period: str
+) -> None:
+    site.write_text(f"{site.read_text()}\ngroups = {{ realtime = {period} }}\n")
+    done = run(site, "check")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "the period does not divide 60 s: no demand, no peaks" in done.stdout
+
+
+@pytest.mark.parametrize("group", ["realtime = 60", "energy = 300"])
+def test_a_period_that_does_no_harm_is_not_told(site: Path, group: str) -> None:
+    site.write_text(f"{site.read_text()}\ngroups = {{ {group} }}\n")
+    done = run(site, "check")
+    assert done.returncode == 0
+    assert "does not divide" not in done.stdout

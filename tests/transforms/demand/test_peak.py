@@ -13,7 +13,13 @@ from tests.transforms.demand.minutes import (
 )
 from transforms.codec.record import content_id
 from transforms.codec.records import Event
-from transforms.demand.machine import START, change, flush
+from transforms.demand.machine import (
+    START,
+    change,
+    flush,
+    from_snapshot,
+    to_snapshot,
+)
 
 MAY = us("2026-05-01T00:00+02:00")
 JUNE = us("2026-06-01T00:00+02:00")
@@ -39,6 +45,8 @@ def test_the_first_whole_block_is_the_peak_so_far() -> None:
             text="peak demand of the billing period: realPower 30 kW",
             data={
                 "quantity": "realPower",
+                "method": "block",
+                "interval": str(5 * MINUTE),
                 "value": "30.0",
                 "unit": "kW",
                 "period_start": "2026-04-30T22:00:00Z",
@@ -180,3 +188,77 @@ def test_slides_of_a_partly_seen_interval_make_no_peak() -> None:
 def test_a_slide_is_a_peak() -> None:
     _, told = run(rules("sliding"), steady(0, [10, 10, 10, 10, 10, 20, 10]))
     assert peaks(events(told)) == [(0, "10.0", 0), (1, "12.0", 1)]
+
+
+def test_a_peak_of_before_a_change_of_ratio_does_not_stand_for_what_follows() -> None:
+    state, before = run(rules(), steady(0, [1000] * 5 + [0]))
+    own, state, _ = change(rules(), state, "block", 5 * MINUTE, T0 + 7 * MINUTE)
+    _, after = run(own, steady(10, [100] * 6), state)
+    (first,), (later,) = events(before), events(after)
+    assert (first.data["value"], first.revision) == ("1000.0", 0)
+    assert (later.data["value"], later.revision) == ("100.0", 0)
+    assert (first.id, later.id) == (
+        content_id("press", "demand_peak", "realPower", MAY),
+        content_id(
+            "press", "demand_peak", "realPower", MAY,
+            "block", 5 * MINUTE, T0 + 7 * MINUTE,
+        ),
+    )  # fmt: skip
+    assert "series_start" not in first.data
+    assert later.data["series_start"] == "2026-05-04T08:07:00Z"
+
+
+def test_demands_of_another_interval_have_a_peak_of_their_own() -> None:
+    state, _ = run(rules(minutes=1), steady(0, [90, 0]))
+    own, state, _ = change(
+        rules(minutes=1), state, "block", 15 * MINUTE, T0 + 15 * MINUTE
+    )
+    _, after = run(own, steady(15, [40] * 16), state)
+    found = [(e.data["value"], e.data["interval"]) for e in events(after)]
+    assert found == [("40.0", str(15 * MINUTE))]
+
+
+def test_slides_of_after_a_change_have_a_peak_of_their_own() -> None:
+    own = rules("sliding", 15)
+    state, _ = run(own, steady(0, [90] * 15))
+    own, state, _ = change(own, state, "sliding", 15 * MINUTE, T0 + 15 * MINUTE)
+    _, after = run(own, steady(15, [10] * 15), state)
+    found = [(e.data["method"], e.data["value"], e.revision) for e in events(after)]
+    assert found[0] == ("sliding", "10.0", 0)
+
+
+def test_a_block_of_before_a_change_is_corrected_in_its_own_peak() -> None:
+    own = rules(minutes=15)
+    state, _ = run(own, steady(0, [100] * 14))
+    own, state, _ = change(own, state, "block", 15 * MINUTE, T0 + 14 * MINUTE)
+    state, _ = run(own, [minute(14, 1.0)], state)
+    _, told = run(own, [minute(4, 240.0)], state)
+    (event,) = events(told)
+    assert (event.data["value"], event.revision) == ("110.0", 1)
+    assert event.id == content_id("press", "demand_peak", "realPower", MAY)
+
+
+def test_a_change_before_all_demands_of_a_period_leaves_the_id_as_it_is() -> None:
+    own, state, _ = change(rules(), START, "block", 15 * MINUTE, T0 - MINUTE)
+    _, told = run(own, steady(0, [10] * 16), state)
+    (event,) = events(told)
+    assert event.id == content_id("press", "demand_peak", "realPower", MAY)
+
+
+def test_changes_without_end_take_no_more_room() -> None:
+    own, state = rules(), START
+    for place in range(0, 600, 6):
+        state, _ = run(own, steady(place, [10] * 6), state)
+        at_us = T0 + (place + 6) * MINUTE
+        own, state, _ = change(own, state, "block", 5 * MINUTE, at_us)
+    assert len([p for p in state.peaks if p.quantity == "realPower"]) == 4
+
+
+def test_a_peak_of_the_former_version_of_the_state_goes_on() -> None:
+    state, _ = run(rules(), steady(0, [30] * 5 + [0]))
+    _, blocks, slides, peaks, since_us = to_snapshot(state)
+    former = (1, blocks, slides, tuple((*p[:3], *p[5:]) for p in peaks), since_us)
+    _, told = run(rules(), steady(10, [50] * 6), from_snapshot(former))
+    (event,) = events(told)
+    assert (event.data["value"], event.revision) == ("50.0", 1)
+    assert event.id == content_id("press", "demand_peak", "realPower", MAY)

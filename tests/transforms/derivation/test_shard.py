@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -127,12 +128,61 @@ def test_a_counter_that_is_no_number_is_no_reading(odd: float) -> None:
     ]
 
 
-def test_a_host_that_began_in_1970_costs_a_gap_and_a_week_of_hours() -> None:
+def test_a_host_that_began_in_1970_costs_a_gap_and_a_year_of_hours() -> None:
     told = take(shard(), [frame(POWER, 60 * SECOND, 1.0), *seconds(NOON, 30)])
     hours = [record for record in records(told) if isinstance(record, LedgerHour)]
     (gap,) = events("gap", told)
-    assert len(hours) <= 24 * 7 + 2
+    assert len(hours) <= 24 * 366 + 2
+    assert (hours[0].hour, hours[0].due, hours[0].missing) == (0, 3540, 3539)
+    assert {(hour.due, hour.missing) for hour in hours[1:]} == {(3600, 3600)}
     assert int(gap.data["count"]) == (NOON - 61 * SECOND) // SECOND
+
+
+def test_a_summer_shutdown_is_missing_in_every_hour() -> None:
+    own = shard()
+    hour = 3600 * SECOND
+    start = NOON // hour * hour
+    back = start + 70 * 24 * hour + 600 * SECOND
+    told = [take(own, seconds(start, 1020)), take(own, seconds(back, 3600))]
+    hours = [each for each in records(*told) if isinstance(each, LedgerHour)]
+    assert [each.hour for each in hours] == [*range(start, back, hour)]
+    assert [(each.due, each.good, each.missing) for each in hours] == [
+        (3600, 1020, 2580),
+        *[(3600, 0, 3600)] * (70 * 24 - 1),
+        (3600, 3000, 600),
+    ]
+    assert sum(n for word, n in _slots(told).items() if "missing" in word) == (
+        70 * 24 * 3600 - 1020 + 600
+    )
+
+
+def test_the_hours_of_a_long_hole_are_no_part_of_the_state() -> None:
+    own, other = shard(), shard()
+    day = 24 * 3600 * SECOND
+    take(own, [*seconds(NOON, 30), *seconds(NOON + 300 * day, 300)])
+    take(other, [*seconds(NOON, 30), *seconds(NOON + 8 * day, 300)])
+    assert len(pickle.dumps(own.to_snapshot())) == pytest.approx(
+        len(pickle.dumps(other.to_snapshot())), abs=200
+    )
+
+
+def test_a_long_hole_before_another_period_is_missing_in_every_hour() -> None:
+    own = shard()
+    start, day = NOON // (3600 * SECOND) * 3600 * SECOND, 24 * 3600 * SECOND
+    back = [
+        frame(POWER, start + 30 * day + n * 10 * SECOND, 1.0 + n, period=10 * SECOND)
+        for n in range(30)
+    ]
+    told = take(own, [*seconds(start, 30), *back])
+    hours = [each for each in records(told) if isinstance(each, LedgerHour)]
+    assert [each.missing for each in hours] == [3570, *[3600] * (30 * 24 - 1)]
+    assert len(pickle.dumps(own.to_snapshot())) < 30_000
+
+
+def _slots(told: Sequence[Derived]) -> dict[str, int]:
+    """What came of slots, by the words of the counts."""
+    counts = sum((each.counts for each in told), Counter[str]())
+    return {word: n for word, n in counts.items() if word.startswith("slots")}
 
 
 def test_a_meter_that_changes_its_period_for_ever_takes_no_more_room() -> None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from transforms.calendar import Calendar
 
-__all__ = ["Fact", "Window", "level_of", "oracle"]
+__all__ = ["Fact", "Window", "oracle"]
 
 _NAN = float("nan")
 
@@ -48,20 +48,15 @@ def oracle(facts: Iterable[Fact], length: int, calendar: Calendar) -> dict[int, 
         known.setdefault(fact.slot, fact)
     order = [known[slot] for slot in sorted(known)]
     # Windows are made of what fits in them.
-    due = [s for s, period in _due(order) if not length % period]
+    due = [(s, period) for s, period in _due(order) if not length % period]
     fitting = [fact for fact in order if not length % fact.period]
     inside: dict[tuple[int, int], list[Fact]] = {}
     for fact in fitting:
         inside.setdefault(calendar.window(fact.slot, length), []).append(fact)
     return {
-        start: _window(end, sum(start <= slot < end for slot in due), found)
+        start: _window(end, [p for slot, p in due if start <= slot < end], found)
         for (start, end), found in inside.items()
     }
-
-
-def level_of(code: int) -> int:
-    """192 good, 64 uncertain, 0 bad."""
-    return 192 if code == 0 else 64 if code < 100 else 0
 
 
 def _due(order: list[Fact]) -> list[tuple[int, int]]:
@@ -74,9 +69,11 @@ def _due(order: list[Fact]) -> list[tuple[int, int]]:
     return slots + [(fact.slot, fact.period) for fact in order[-1:]]
 
 
-def _window(end: int, due: int, facts: list[Fact]) -> Window:
+def _window(end: int, periods: list[int], facts: list[Fact]) -> Window:
+    """Its due slots by their periods; in a mixed one uncertain values are holes."""
+    due, is_mixed = len(periods), len(set(periods)) > 1
     readings = [
-        _reading(due, [(f.quality[n], f.values[n], f.period) for f in facts])
+        _reading(due, is_mixed, [(f.quality[n], f.values[n], f.period) for f in facts])
         for n in range(len(facts[0].values))
     ]
     return Window(
@@ -88,7 +85,7 @@ def _window(end: int, due: int, facts: list[Fact]) -> Window:
 
 
 def _reading(
-    due: int, slots: list[tuple[int, float, int]]
+    due: int, is_mixed: bool, slots: list[tuple[int, float, int]]
 ) -> tuple[int, float, float, float, float, float]:
     """Quality, mean, least, greatest and last value, percent of good ones."""
     valued = [(value, period) for code, value, period in slots if code < 100]
@@ -98,8 +95,8 @@ def _reading(
         worst = max(code for code, _, _ in slots)
         return worst, _NAN, _NAN, _NAN, _NAN, percent
     code = max(code for code, _, _ in slots if code < 100)
-    if code <= 1 and goods < due:
-        code = 7
+    if (goods if is_mixed else len(valued)) < due:
+        code = max(code, 7)
     values = [value for value, _ in valued]
     area = sum(value * period for value, period in valued)
     mean = area / sum(period for _, period in valued)

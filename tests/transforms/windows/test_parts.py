@@ -127,7 +127,7 @@ def test_power_that_is_fed_back_flows_the_other_way() -> None:
 
 
 def _code(slots: list[tuple[int, float]], due: int) -> int:
-    return int(codes_of(_merged(_single(slots)), np.array([due]))[0, 0])
+    return int(codes_of(_merged(_single(slots)), np.array([due]), SECOND)[0, 0])
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,10 @@ def _code(slots: list[tuple[int, float]], due: int) -> int:
         ([0, 100], 2, 7),
         ([1, 105], 2, 7),
         ([0, 3], 2, 3),
-        ([3, 105], 2, 3),
+        ([3, 105], 2, 7),
+        ([0, 2], 2, 2),
+        ([0, 2], 3, 7),
+        ([3, 3], 3, 7),
         ([100, 105], 2, 105),
         ([102], 9, 102),
     ],
