@@ -173,7 +173,7 @@ class AssetMachine:
                 continue
             slot = start_us + place * period_us
             since = self._life.since_us
-            self._life, change = watch(self._life, slot // period_us, slot, status)
+            self._life, change = watch(self._life, slot, status)
             if change is not None:
                 event = self._life_event(change, slot, since)
                 out += [event, *self.event(event)]
@@ -366,7 +366,7 @@ class AssetMachine:
         """The state as plain tuples, version first."""
         own = self._demand_rules
         return (
-            self.VERSION, self.asset, tuple(self._life),
+            self.VERSION, self.asset, _plain_life(self._life),
             meter_settings.to_snapshot(self._settings),
             (own.method, own.interval_us), demand_machine.to_snapshot(self._demand),
             tuple((n, intervals.to_snapshot(e)) for n, e in self._energy.items()),
@@ -385,7 +385,7 @@ class AssetMachine:
             merge, heard,
         ) = fields_of(snapshot, cls.VERSION, "an asset's snapshot")  # fmt: skip
         machine = cls(asset, rules)
-        machine._life = Liveness(*life)
+        machine._life = _life_from(life)
         machine._settings = meter_settings.from_snapshot(said)
         method, interval_us = counted
         machine._demand_rules = machine._demand_rules._replace(
@@ -404,6 +404,16 @@ class AssetMachine:
         machine._merge.restore(merge)
         machine._heard = tuple(heard)
         return machine
+
+
+def _plain_life(life: Liveness) -> tuple[Any, ...]:
+    """With a place where the slot's number stood once, which nothing looks at."""
+    return (life.alive, life.failed, life.since_us, -1, life.slot_us)
+
+
+def _life_from(plain: tuple[Any, ...]) -> Liveness:
+    alive, failed, since_us, _, slot_us = plain
+    return Liveness(alive, failed, since_us, slot_us)
 
 
 def _wh(kwh: float) -> int | None:

@@ -165,6 +165,50 @@ def test_an_alert_that_waits_for_a_frozen_value_is_raised_in_time() -> None:
     assert (raised.revision, raised.data["state"]) == (0, "raised")
 
 
+def silences(start: int, period: int, count: int) -> list[bytes]:
+    """Polls that nobody answered."""
+    return [
+        frame(
+            POWER, start + n * period, 0.0, period=period, status=Status.TIMEOUT,
+            quality=Quality.BAD_NO_VALUE,
+        )
+        for n in range(count)
+    ]  # fmt: skip
+
+
+def test_a_meter_is_lost_and_back_after_it_was_given_a_longer_period() -> None:
+    own, period = shard(), 10 * SECOND
+    moved, gone = NOON + 120 * SECOND, NOON + 420 * SECOND
+    take(own, seconds(NOON, 120))
+    slow = [frame(POWER, moved + n * period, n / 8, period=period) for n in range(30)]
+    again = Shard.from_snapshot(
+        rules(), lambda value: SCHEMAS[value[:10]], own.to_snapshot()
+    )
+    lost = take(again, slow), take(again, silences(gone, period, 60))
+    assert [event.time for event in events("comm_lost", *lost)] == [gone]
+    back = gone + 600 * SECOND
+    told = take(
+        again, [frame(POWER, back + n * period, n / 8, period=period) for n in range(9)]
+    )
+    assert [event.time for event in events("comm_back", told)] == [back]
+
+
+def test_what_a_state_of_before_says_of_a_meters_life_is_read() -> None:
+    own = shard()
+    take(own, seconds(NOON, 120))
+    version, bays, lanes, ((*head,),), *rest = own.to_snapshot()
+    # The number of the last slot stood here.
+    head[2] = *head[2][:3], NOON // SECOND + 119, head[2][4]
+    again = Shard.from_snapshot(
+        rules(),
+        lambda value: SCHEMAS[value[:10]],
+        (version, bays, lanes, (tuple(head),), *rest),
+    )
+    gone, period = NOON + 120 * SECOND, 10 * SECOND
+    told = take(again, silences(gone, period, 60))
+    assert [event.time for event in events("comm_lost", told)] == [gone]
+
+
 def test_a_clock_that_was_set_back_is_wrong_only_until_the_next_word() -> None:
     own = shard()
     own.settings(
