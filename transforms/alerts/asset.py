@@ -19,7 +19,14 @@ from transforms.alerts.condition import (
     gap_events,
     reconciliation_words,
 )
-from transforms.alerts.occurrence import INACTIVE, Occurrence, Words, turn
+from transforms.alerts.occurrence import (
+    INACTIVE,
+    Change,
+    Occurrence,
+    Words,
+    tell,
+    turn,
+)
 from transforms.alerts.rule import AlertRule
 from transforms.alerts.threshold import run, step
 from transforms.codec.derived import Demand, Energy
@@ -114,7 +121,7 @@ class Alerts:
             if rule.quantity != demand.quantity or demand.forecast is None:
                 continue
             # Blocks of different lengths come to different values.
-            subject = f"{demand.method}/{demand.interval}"
+            subject = _of_demand(demand.method, demand.interval)
             before = state.get((rule.name, subject), INACTIVE)
             after, events = step(
                 rule, self.asset, before, at_us, demand.forecast, subject
@@ -122,6 +129,18 @@ class Alerts:
             out += events
             _keep(changed, rule, subject, after)
         return changed, out
+
+    def on_demand_change(
+        self, state: AlertsState, method: str, interval_us: int, at_us: int
+    ) -> tuple[AlertsState, list[Event]]:
+        """Demand is counted so from ``at_us`` on: no other is heard of any more."""
+        now = _of_demand(method, interval_us)
+        over = [
+            (name, subject)
+            for name, subject in state
+            if self.rules[name].kind == "demand_forecast" and subject != now
+        ]
+        return self._end(state, over, at_us, "demand is counted in another way")
 
     def on_energy(
         self, state: AlertsState, energy: Energy
@@ -156,6 +175,29 @@ class Alerts:
 
     def _of(self, kind: str) -> list[AlertRule]:
         return self._by_kind.get(kind, [])
+
+    def _end(
+        self,
+        state: AlertsState,
+        over: Iterable[tuple[str, str]],
+        at_us: int,
+        why: str,
+    ) -> tuple[AlertsState, list[Event]]:
+        """Clear occurrences of which nothing comes any more, whatever their delays."""
+        out: list[Event] = []
+        changed = dict(state)
+        for name, subject in over:
+            rule, own = self.rules[name], changed.pop((name, subject))
+            if own.since_us is None or not own.raised:
+                continue
+            until_us = own.over_us
+            if until_us is None:
+                until_us = max(at_us, own.told_us or own.since_us)
+            change = Change(own.since_us, until_us, own.revision + 1)
+            data = {"quantity": rule.quantity or subject}
+            text = f"{data['quantity']}: {why}"
+            out.append(tell(rule, self.asset, change, text, data, subject))
+        return changed, out
 
     def _turn(
         self,
@@ -193,6 +235,11 @@ def _keep(
         state.pop((rule.name, subject), None)
     else:
         state[rule.name, subject] = own
+
+
+def _of_demand(method: str, interval_us: int) -> str:
+    """The subject of a demand's forecast."""
+    return f"{method}/{interval_us}"
 
 
 def _waits(state: Occurrence) -> bool:

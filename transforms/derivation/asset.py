@@ -230,6 +230,12 @@ class AssetMachine:
                 self._demand_rules, self._demand, method, interval_us, at_us
             )
             out += self._demanded(told, at_us)
+            since_us = self._demand.since_us
+            assert since_us is not None
+            self._alerts_state, events = self._alerts.on_demand_change(
+                self._alerts_state, method, interval_us, since_us
+            )
+            out += events
         self._demand, told = demand_machine.step(
             self._demand_rules, self._demand, minute
         )

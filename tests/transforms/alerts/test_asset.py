@@ -286,6 +286,37 @@ def test_blocks_of_another_length_are_occurrences_of_their_own() -> None:
     ]
 
 
+def test_a_forecast_is_over_once_demand_is_counted_in_another_way() -> None:
+    alerts = Alerts(PRESS, [PEAK])
+    events = told(
+        lambda state: alerts.on_demand(state, demand(81), 20),
+        lambda state: alerts.on_demand_change(state, "block", 900, 30),
+        lambda state: alerts.on_demand_change(state, "sliding", 900, 40),
+        lambda state: alerts.on_demand_change(state, "block", 900, 50),
+    )
+    assert [(e.time, e.until, e.revision, e.text) for e in events] == [
+        (20, None, 0, "realPower demand forecast 81 kW is above 80 kW"),
+        (20, 40, 1, "realPower: demand is counted in another way"),
+    ]
+    assert events[0].id == events[1].id
+
+
+def test_a_forecast_that_was_only_waited_for_ends_without_a_word() -> None:
+    alerts = Alerts(PRESS, [replace(PEAK, delay_us=100)])
+    state, _ = alerts.on_demand({}, demand(81), 20)
+    assert alerts.on_demand_change(state, "block", 60, 30) == ({}, [])
+
+
+def test_a_forecast_that_was_back_already_ends_when_it_was_back() -> None:
+    alerts = Alerts(PRESS, [replace(PEAK, clear_delay_us=100)])
+    _, over = told(
+        lambda state: alerts.on_demand(state, demand(81), 20),
+        lambda state: alerts.on_demand(state, demand(70), 30),
+        lambda state: alerts.on_demand_change(state, "block", 60, 40),
+    )
+    assert over.until == 30
+
+
 # -- reconciliation -------------------------------------------------------------------
 
 

@@ -209,6 +209,28 @@ def test_what_a_state_of_before_says_of_a_meters_life_is_read() -> None:
     assert [event.time for event in events("comm_lost", told)] == [gone]
 
 
+def demand_said(at: int, mode: int, minutes: int) -> Event:
+    data = {"demandMode": str(mode), "demandInterval": str(minutes)}
+    return Event(asset=ASSET, kind="meter_described", time=at, text="", data=data)
+
+
+PEAK = AlertRule(
+    name="peak", kind="demand_forecast", quantity="realPower", above=100.0
+)  # fmt: skip
+
+
+def test_a_demand_alert_ends_when_the_meter_counts_in_another_way() -> None:
+    own, changed = shard(rules(alerts=(PEAK,))), NOON + 600 * SECOND
+    own.settings(demand_said(NOON - 1, 0, 3))
+    high = take(own, seconds(NOON, 600, 150.0))
+    own.settings(demand_said(changed, 0, 5))
+    low = take(own, seconds(changed, 1800, 10.0))
+    assert [(e.revision, e.until) for e in events("alert", high, low)] == [
+        (0, None),
+        (1, changed),
+    ]
+
+
 def test_a_clock_that_was_set_back_is_wrong_only_until_the_next_word() -> None:
     own = shard()
     own.settings(
