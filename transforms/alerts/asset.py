@@ -114,18 +114,23 @@ class Alerts:
     def on_demand(
         self, state: AlertsState, demand: Demand, at_us: int
     ) -> tuple[AlertsState, list[Event]]:
-        """Take a forecast that was made at ``at_us``; a block that is over has none."""
+        """Take what is known at ``at_us``; of a block that is over nothing is.
+
+        Of sliding demand the value itself counts, as it is told first.
+        """
+        value, what = demand.forecast, "demand forecast"
+        if demand.method == "sliding":
+            value = None if demand.revision else demand.value
+            what = "sliding demand"
         out: list[Event] = []
         changed = dict(state)
         for rule in self._of("demand_forecast"):
-            if rule.quantity != demand.quantity or demand.forecast is None:
+            if rule.quantity != demand.quantity or value is None:
                 continue
             # Blocks of different lengths come to different values.
             subject = _of_demand(demand.method, demand.interval)
             before = state.get((rule.name, subject), INACTIVE)
-            after, events = step(
-                rule, self.asset, before, at_us, demand.forecast, subject
-            )
+            after, events = step(rule, self.asset, before, at_us, value, subject, what)
             out += events
             _keep(changed, rule, subject, after)
         return changed, out

@@ -267,6 +267,29 @@ def test_a_demand_without_a_forecast_says_nothing(forecast: float | None) -> Non
     assert Alerts(PRESS, [PEAK]).on_demand({}, demand(forecast), 10) == ({}, [])
 
 
+def sliding(value: float, revision: int = 0) -> Demand:
+    how = {"method": "sliding", "value": value, "revision": revision, "id": ""}
+    return replace(demand(None), **how)  # type: ignore[arg-type]
+
+
+def test_sliding_demand_itself_is_held_against_the_limit() -> None:
+    alerts = Alerts(PRESS, [PEAK])
+    events = told(
+        lambda state: alerts.on_demand(state, sliding(81), 20),
+        lambda state: alerts.on_demand(state, sliding(NAN), 30),
+        lambda state: alerts.on_demand(state, sliding(75), 40),
+    )
+    assert [(e.time, e.until, e.text) for e in events] == [
+        (20, None, "realPower sliding demand 81 kW is above 80 kW"),
+        (20, 40, "realPower sliding demand 75 kW is no longer above 80 kW"),
+    ]
+
+
+def test_a_correction_of_sliding_demand_says_nothing() -> None:
+    alerts = Alerts(PRESS, [PEAK])
+    assert alerts.on_demand({}, sliding(81, revision=1), 20) == ({}, [])
+
+
 def test_another_quantity_says_nothing() -> None:
     other = replace(demand(500), quantity="reactivePower", id="")
     assert Alerts(PRESS, [PEAK]).on_demand({}, other, 10) == ({}, [])

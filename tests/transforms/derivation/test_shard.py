@@ -209,8 +209,9 @@ def test_what_a_state_of_before_says_of_a_meters_life_is_read() -> None:
     assert [event.time for event in events("comm_lost", told)] == [gone]
 
 
-def demand_said(at: int, mode: int, minutes: int) -> Event:
-    data = {"demandMode": str(mode), "demandInterval": str(minutes)}
+def demand_said(at: int, mode: str, interval: str) -> Event:
+    """By the meter's codes: 0 block and 1 sliding; 1 five minutes, 2 ten, 3 fifteen."""
+    data = {"demandMode": mode, "demandInterval": interval}
     return Event(asset=ASSET, kind="meter_described", time=at, text="", data=data)
 
 
@@ -219,11 +220,22 @@ PEAK = AlertRule(
 )  # fmt: skip
 
 
+def test_a_meter_with_sliding_demand_has_its_demand_alert() -> None:
+    own = shard(rules(alerts=(PEAK,)))
+    own.settings(demand_said(NOON - 1, "1", "1"))
+    told = take(own, [*seconds(NOON, 600, 150.0), *seconds(NOON + 600 * SECOND, 600)])
+    # Two minutes of five are low: (3 * 150 + 2 * 10) / 5 kW.
+    assert [(e.revision, e.time, e.until) for e in events("alert", told)] == [
+        (0, NOON + 60 * SECOND, None),
+        (1, NOON + 60 * SECOND, NOON + 720 * SECOND),
+    ]
+
+
 def test_a_demand_alert_ends_when_the_meter_counts_in_another_way() -> None:
     own, changed = shard(rules(alerts=(PEAK,))), NOON + 600 * SECOND
-    own.settings(demand_said(NOON - 1, 0, 3))
+    own.settings(demand_said(NOON - 1, "0", "3"))
     high = take(own, seconds(NOON, 600, 150.0))
-    own.settings(demand_said(changed, 0, 5))
+    own.settings(demand_said(changed, "0", "1"))
     low = take(own, seconds(changed, 1800, 10.0))
     assert [(e.revision, e.until) for e in events("alert", high, low)] == [
         (0, None),
