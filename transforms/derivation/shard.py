@@ -355,6 +355,9 @@ class Shard:
             left, held = old.leave(old_lane, slot)
         else:
             left, held = old.finish(old_lane, slot), {}
+        # What lasts over time ends here where its first cell there begins.
+        first_us = slot // bay.cells.cell_us * bay.cells.cell_us
+        left.records += old.end_over_time(old_lane, first_us)
         self._collect(old, left, out)
         if sequence.period_us != period_us:
             self._tell(out, sequence.change_period(period_us, slot))

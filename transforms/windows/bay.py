@@ -313,6 +313,10 @@ class Bay:
                 self._tell(length, lanes, row, out, limit_us=0)
         return out
 
+    def end_over_time(self, lane: int, at_us: int) -> list[Event]:
+        """A lane goes on elsewhere: what only time shows begins anew there."""
+        return self._over_time.end(lane, self.assets[lane], at_us)
+
     def _close(self, lane: int, until_us: int, out: BayOut) -> None:
         closed = self.cells.finish(lane)
         if closed is not None:

@@ -243,6 +243,41 @@ def test_a_demand_alert_ends_when_the_meter_counts_in_another_way() -> None:
     ]
 
 
+FROZEN = AlertRule(name="still", kind="frozen")
+
+
+def test_a_frozen_value_is_over_when_its_period_changes_and_begins_anew() -> None:
+    own, period = shard(rules(alerts=(FROZEN,))), 2 * SECOND
+    moved = NOON + 303 * SECOND
+    still = take(own, seconds(NOON, 303, 50.0))
+    frames = [
+        frame(POWER, moved + SECOND + n * period, 50.0, period=period)
+        for n in range(300)
+    ]
+    told = take(own, frames)
+    # In cells of ten seconds.
+    expected = [
+        (NOON, None),
+        (NOON, NOON + 300 * SECOND),
+        (NOON + 300 * SECOND, None),
+    ]
+    for kind in ("frozen_value", "alert"):
+        found = events(kind, still, told)
+        assert [(event.time, event.until) for event in found] == expected
+
+
+def test_a_frozen_value_is_over_when_the_meter_gets_another_profile() -> None:
+    other = FrameSchema("other", "realtime", (Column("realPower", "float"),))
+    schemas = SCHEMAS | {other.header: other}
+    own = Shard(rules(alerts=(FROZEN,)), lambda value: schemas[value[:10]])
+    moved = NOON + 300 * SECOND
+    still = take(own, seconds(NOON, 300, 50.0))
+    told = take(own, [frame(other, moved + n * SECOND, n % 7 / 8) for n in range(60)])
+    for kind in ("frozen_value", "alert"):
+        found = events(kind, still, told)
+        assert [event.until for event in found] == [None, moved]
+
+
 def test_a_clock_that_was_set_back_is_wrong_only_until_the_next_word() -> None:
     own = shard()
     own.settings(
