@@ -6,7 +6,7 @@ which quantity is frozen, or of what kind of block the demand is; empty otherwis
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from operator import itemgetter
 from typing import Any
 
@@ -147,6 +147,17 @@ class Alerts:
         ]
         return self._end(state, over, at_us, "demand is counted in another way")
 
+    def on_ceased(
+        self, state: AlertsState, quantities: Collection[str], at_us: int
+    ) -> tuple[AlertsState, list[Event]]:
+        """These quantities are measured no more from ``at_us`` on."""
+        over = [
+            (name, subject)
+            for name, subject in state
+            if (self.rules[name].quantity or subject) in quantities
+        ]
+        return self._end(state, over, at_us, "it is measured no more")
+
     def on_energy(
         self, state: AlertsState, energy: Energy
     ) -> tuple[AlertsState, list[Event]]:
@@ -193,11 +204,14 @@ class Alerts:
         changed = dict(state)
         for name, subject in over:
             rule, own = self.rules[name], changed.pop((name, subject))
-            if own.since_us is None or not own.raised:
-                continue
             until_us = own.over_us
             if until_us is None:
-                until_us = max(at_us, own.told_us or own.since_us)
+                until_us = max(at_us, own.told_us or at_us)
+            if rule.kind in ("frozen", "reconciliation"):
+                # What is told of the time before counts no more.
+                changed[name, subject] = Occurrence(told_us=until_us)
+            if own.since_us is None or not own.raised:
+                continue
             change = Change(own.since_us, until_us, own.revision + 1)
             data = {"quantity": rule.quantity or subject}
             text = f"{data['quantity']}: {why}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -94,8 +94,7 @@ class AssetMachine:
         watched = schema.group == self.watched
         if self.counts(schema) or (watched and not self.steady):
             return True
-        going_on = any(o.since_us is not None for o in self._alerts_state.values())
-        return going_on and (watched or self._heeds(schema))
+        return self.alerted and (watched or self._heeds(schema))
 
     def counts(self, schema: FrameSchema) -> bool:
         """Whether these frames have counters of it."""
@@ -164,6 +163,18 @@ class AssetMachine:
             return []
         self._alerts_state, out = self._alerts.on_event(self._alerts_state, event)
         return [*out]
+
+    def ceased(self, quantities: Collection[str], at_us: int) -> Records:
+        """Quantities that no lane of it has any more, for the alerts."""
+        self._alerts_state, out = self._alerts.on_ceased(
+            self._alerts_state, quantities, at_us
+        )
+        return [*out]
+
+    @property
+    def alerted(self) -> bool:
+        """Whether an alert is raised, or waits."""
+        return any(own.since_us is not None for own in self._alerts_state.values())
 
     def statuses(self, start_us: int, period_us: int, statuses: Bytes) -> Records:
         """Slots of the watched group; EMPTY where no frame came."""

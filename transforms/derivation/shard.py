@@ -365,6 +365,19 @@ class Shard:
         lane = self._new_lane(bay, asset, sequence)
         self._lanes[asset, schema.group] = layout, lane
         self._collect(bay, bay.join(lane, held), out)
+        self._ceased(asset, set(old.schema.names) - set(schema.names), slot, out)
+
+    def _ceased(
+        self, asset: str, quantities: set[str], at_us: int, out: Derived
+    ) -> None:
+        """A lane has these no more; alerts end of those that no other lane has."""
+        machine = self._asset(asset)
+        if not quantities or not machine.alerted:
+            return
+        for (own, _), ((schema, _), _) in self._lanes.items():
+            if own == asset:
+                quantities -= set(schema.names)
+        self._tell(out, machine.ceased(quantities, at_us))
 
     # -- output ----------------------------------------------------------------------
 

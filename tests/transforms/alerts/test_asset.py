@@ -411,6 +411,28 @@ def test_an_older_interval_that_is_corrected_changes_nothing() -> None:
 # -- state ----------------------------------------------------------------------------
 
 
+def test_alerts_of_a_quantity_that_is_measured_no_more_are_over() -> None:
+    alerts = Alerts(PRESS, [STILL, COUNTER, PEAK])
+    ceased = ("voltageAN", "energyImport", "realPower")
+    events = told(
+        lambda state: alerts.on_event(state, frozen("voltageAN", 10)),
+        lambda state: alerts.on_event(state, frozen("voltageBN", 10)),
+        lambda state: alerts.on_energy(state, energy(10, "differs")),
+        lambda state: alerts.on_demand(state, demand(81), 20),
+        lambda state: alerts.on_ceased(state, ceased, 5000),
+        lambda state: alerts.on_ceased(state, ceased, 6000),
+        # What was still to be told of the time before raises nothing.
+        lambda state: alerts.on_energy(state, energy(2000, "differs")),
+    )
+    over = [e for e in events if e.until is not None]
+    assert {(e.data["alert"], e.data["quantity"], e.until) for e in over} == {
+        ("still", "voltageAN", 5000),
+        ("counter", "energyImport", 5000),
+        ("peak", "realPower", 5000),
+    }
+    assert len(events) == 7
+
+
 def test_a_state_is_kept_as_plain_tuples() -> None:
     alerts = Alerts(PRESS, [LOST])
     state, _ = alerts.on_event({}, event("comm_lost", 10))

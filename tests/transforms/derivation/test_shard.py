@@ -278,6 +278,37 @@ def test_a_frozen_value_is_over_when_the_meter_gets_another_profile() -> None:
         assert [event.until for event in found] == [None, moved]
 
 
+def test_an_alert_of_a_quantity_that_the_profile_has_no_more_is_over() -> None:
+    other = FrameSchema("other", "realtime", (Column("currentA", "float"),))
+    schemas = SCHEMAS | {other.header: other}
+    high = AlertRule(name="high", kind="threshold", quantity="realPower", above=5.0)
+    own = Shard(rules(alerts=(high,)), lambda value: schemas[value[:10]])
+    moved = NOON + 60 * SECOND
+    told = (
+        take(own, seconds(NOON, 60)),
+        take(own, [frame(other, moved + n * SECOND, n % 7 / 8) for n in range(60)]),
+    )
+    assert [(e.revision, e.until) for e in events("alert", *told)] == [
+        (0, None),
+        (1, moved),
+    ]
+
+
+def test_an_alert_of_a_quantity_that_another_group_has_too_goes_on() -> None:
+    other = FrameSchema("other", "realtime", (Column("currentA", "float"),))
+    more = FrameSchema("other", "demand", (Column("realPower", "float"),))
+    schemas = SCHEMAS | {schema.header: schema for schema in (other, more)}
+    high = AlertRule(name="high", kind="threshold", quantity="realPower", above=5.0)
+    own = Shard(rules(alerts=(high,)), lambda value: schemas[value[:10]])
+    moved = NOON + 60 * SECOND
+    told = (
+        take(own, [frame(more, NOON, 10.0, period=60 * SECOND)]),
+        take(own, seconds(NOON, 60)),
+        take(own, [frame(other, moved + n * SECOND, n % 7 / 8) for n in range(60)]),
+    )
+    assert [event.until for event in events("alert", *told)] == [None]
+
+
 def test_a_clock_that_was_set_back_is_wrong_only_until_the_next_word() -> None:
     own = shard()
     own.settings(
