@@ -17,6 +17,7 @@ from transforms.alerts.condition import (
     COMMUNICATION,
     frozen_words,
     gap_events,
+    gap_goes_on,
     reconciliation_words,
 )
 from transforms.alerts.occurrence import (
@@ -104,12 +105,23 @@ class Alerts:
                 quantity = event.data.get("quantity", "")
                 return self._turn(state, "frozen", quantity, at_us, event.until is None)
             case "gap":
-                out: list[Event] = []
-                for rule in self._of("gap"):
-                    out += gap_events(rule, event)
-                return state, out
+                return self._gap(state, event)
             case _:
                 return state, []
+
+    def on_failing(
+        self, state: AlertsState, group: str, since_us: int, until_us: int
+    ) -> tuple[AlertsState, list[Event]]:
+        """Take a gap that goes on: the slots of a group that failed up to now."""
+        out: list[Event] = []
+        changed = dict(state)
+        for rule in self._of("gap"):
+            before = state.get((rule.name, group), INACTIVE)
+            if before.raised or until_us - since_us <= rule.longer_than_us:
+                continue
+            out.append(gap_goes_on(rule, self.asset, group, since_us))
+            changed[rule.name, group] = Occurrence(since_us, raised=True)
+        return changed, out
 
     def on_demand(
         self, state: AlertsState, demand: Demand, at_us: int
@@ -154,7 +166,8 @@ class Alerts:
         over = [
             (name, subject)
             for name, subject in state
-            if (self.rules[name].quantity or subject) in quantities
+            if self.rules[name].kind != "gap"
+            and (self.rules[name].quantity or subject) in quantities
         ]
         return self._end(state, over, at_us, "it is measured no more")
 
@@ -191,6 +204,18 @@ class Alerts:
 
     def _of(self, kind: str) -> list[AlertRule]:
         return self._by_kind.get(kind, [])
+
+    def _gap(self, state: AlertsState, gap: Event) -> tuple[AlertsState, list[Event]]:
+        out: list[Event] = []
+        changed = dict(state)
+        for rule in self._of("gap"):
+            key = rule.name, gap.group or ""
+            since_us = state.get(key, INACTIVE).since_us
+            was_told = since_us == gap.time and not gap.revision
+            if was_told:
+                del changed[key]
+            out += gap_events(rule, gap, was_told=was_told)
+        return changed, out
 
     def _end(
         self,

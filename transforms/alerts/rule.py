@@ -33,7 +33,7 @@ class AlertRule:
     limit, of real or apparent power. ``frozen`` and ``reconciliation`` without a quantity watch every one, each
     by itself. A condition must hold for ``delay_us`` to be raised, and be over for
     ``clear_delay_us`` to be cleared. ``longer_than_us`` is the limit of ``gap``, which
-    knows no delays: it is told when it is over.
+    knows no delays: failed slots are told once they exceed it, missing ones afterwards.
     """
 
     name: str

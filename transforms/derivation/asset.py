@@ -23,7 +23,7 @@ from transforms.energy import intervals
 from transforms.energy.intervals import IntervalRules, PowerMinute
 from transforms.liveness import FAILED_SLOTS, UNKNOWN, Liveness, watch
 from transforms.model.quality import Quality
-from transforms.sequence import EMPTY
+from transforms.sequence import EMPTY, Failing
 from transforms.snapshot import fields_of
 from transforms.windows.rows import FLOWS, Rows, means
 
@@ -162,6 +162,13 @@ class AssetMachine:
         if not self._alerts.rules:
             return []
         self._alerts_state, out = self._alerts.on_event(self._alerts_state, event)
+        return [*out]
+
+    def failing(self, run: Failing) -> Records:
+        """Slots of a lane that fail, and have failed for long, for the alerts."""
+        self._alerts_state, out = self._alerts.on_failing(
+            self._alerts_state, run.group, run.start_us, run.end_us
+        )
         return [*out]
 
     def ceased(self, quantities: Collection[str], at_us: int) -> Records:

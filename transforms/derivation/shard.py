@@ -28,6 +28,7 @@ from transforms.codec.window import WindowSchema
 from transforms.derivation.asset import AssetMachine, demand_minutes
 from transforms.derivation.rules import DeriveRules
 from transforms.model.quality import Quality
+from transforms.sequence import Failing
 from transforms.sequence import Sequence as SlotSequence
 from transforms.snapshot import fields_of
 from transforms.windows.bay import Bay, BayOut
@@ -287,6 +288,7 @@ class Shard:
                 may_freeze=self._rules.may_freeze(schema),
             )
             self._bays[layout].clock_off[:] = self._clock_off.items()
+            self._bays[layout].failing_us = self._rules.failing_us
         return self._bays[layout]
 
     def _lane(self, bay: Bay, layout: Layout, asset: str) -> int:
@@ -400,6 +402,9 @@ class Shard:
             )  # fmt: skip
             out.derived += zip(assets, encoded, strict=True)
         for record in came.records:
+            if isinstance(record, Failing):
+                self._tell(out, self._asset(record.asset).failing(record))
+                continue
             self._tell(out, [record])
             if isinstance(record, Event):
                 machine = self._asset(record.asset)

@@ -192,6 +192,54 @@ def test_a_gap_that_is_short_or_told_before_or_open_says_nothing(gap: Event) -> 
     assert Alerts(PRESS, [HOLE]).on_event({}, gap) == ({}, [])
 
 
+FAILED = replace(GAP, until=90 * SECOND_US, data={"cause": "failed", "count": "90"})
+
+
+def test_slots_that_fail_for_long_are_told_while_they_do() -> None:
+    alerts = Alerts(PRESS, [HOLE])
+    events = told(
+        lambda state: alerts.on_failing(state, "realtime", 0, 30 * SECOND_US),
+        lambda state: alerts.on_failing(state, "realtime", 0, 31 * SECOND_US),
+        lambda state: alerts.on_failing(state, "realtime", 0, 40 * SECOND_US),
+        lambda state: alerts.on_event(state, FAILED),
+        lambda state: alerts.on_event(state, replace(FAILED, revision=1)),
+    )
+    assert summary(events) == [
+        ("hole", "raised", 0, None),
+        ("hole", "cleared", 0, 90 * SECOND_US),
+    ]
+    assert [(e.revision, e.text, e.group) for e in events] == [
+        (0, "realtime failed for more than 30 s", "realtime"),
+        (1, "realtime is back after 90 s", "realtime"),
+    ]
+    assert (
+        events[0].id
+        == events[1].id
+        == content_id(PRESS, "alert", "hole", 0, "realtime")
+    )
+
+
+def test_groups_fail_each_by_itself() -> None:
+    alerts = Alerts(PRESS, [HOLE])
+    events = told(
+        lambda state: alerts.on_failing(state, "realtime", 0, 40 * SECOND_US),
+        lambda state: alerts.on_failing(state, "energy", 0, 40 * SECOND_US),
+        lambda state: alerts.on_event(state, replace(FAILED, group="energy")),
+    )
+    assert [(e.group, e.data["state"]) for e in events] == [
+        ("realtime", "raised"),
+        ("energy", "raised"),
+        ("energy", "cleared"),
+    ]
+
+
+def test_a_gap_that_was_told_is_cleared_though_its_limit_is_longer_now() -> None:
+    state, _ = Alerts(PRESS, [HOLE]).on_failing({}, "realtime", 0, 40 * SECOND_US)
+    longer = Alerts(PRESS, [replace(HOLE, longer_than_us=900 * SECOND_US)])
+    after, (cleared,) = longer.on_event(state, FAILED)
+    assert (after, cleared.data["state"]) == ({}, "cleared")
+
+
 # -- frozen values --------------------------------------------------------------------
 
 

@@ -309,6 +309,32 @@ def test_an_alert_of_a_quantity_that_another_group_has_too_goes_on() -> None:
     assert [event.until for event in events("alert", *told)] == [None]
 
 
+HOLE = AlertRule(name="hole", kind="gap", longer_than_us=60 * SECOND)
+
+
+@pytest.mark.parametrize("size", [1, 7, 4000])
+def test_polls_that_fail_for_long_raise_a_gap_alert_while_they_do(size: int) -> None:
+    own, gone = shard(rules(alerts=(HOLE,))), NOON + 60 * SECOND
+    sent = [*seconds(NOON, 60), *silences(gone, SECOND, 3600)]
+    down = [take(own, sent[at : at + size]) for at in range(0, len(sent), size)]
+    again = Shard.from_snapshot(
+        rules(alerts=(HOLE,)), lambda value: SCHEMAS[value[:10]], own.to_snapshot()
+    )
+    back = gone + 3600 * SECOND
+    up = take(again, seconds(back, 60))
+    (raised,), (cleared,) = events("alert", *down), events("alert", up)
+    assert (raised.time, raised.until, raised.revision) == (gone, None, 0)
+    assert (cleared.time, cleared.until, cleared.revision) == (gone, back, 1)
+    assert raised.id == cleared.id
+
+
+def test_polls_that_fail_for_a_while_raise_no_gap_alert() -> None:
+    own, gone = shard(rules(alerts=(HOLE,))), NOON + 60 * SECOND
+    told = take(own, [*seconds(NOON, 60), *silences(gone, SECOND, 60)])
+    more = take(own, seconds(gone + 60 * SECOND, 60))
+    assert events("alert", told, more) == []
+
+
 def test_a_clock_that_was_set_back_is_wrong_only_until_the_next_word() -> None:
     own = shard()
     own.settings(
