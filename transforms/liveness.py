@@ -35,14 +35,14 @@ class Liveness(NamedTuple):
 
     ``alive`` is None until the watched group has answered or failed three times.
     ``failed`` counts failed slots since the last answer, up to ``FAILED_SLOTS``;
-    ``since_us`` is the slot of the first of them, or None; ``slot_us`` the last slot.
+    ``since_us`` is the slot of the first of them, or None; ``slot_us`` the last slot
+    that was taken, -1 before the first.
     """
 
     alive: bool | None = None
     failed: int = 0
     since_us: int | None = None
-    last_seq: int = -1
-    slot_us: int = 0
+    slot_us: int = -1
 
 
 UNKNOWN = Liveness()
@@ -61,28 +61,28 @@ def watched_group(periods: Mapping[str, float]) -> str:
     return min(periods, key=lambda group: (periods[group], group))
 
 
-def watch(
-    state: Liveness, seq: int, slot_us: int, status: int
-) -> tuple[Liveness, Change | None]:
+def watch(state: Liveness, slot_us: int, status: int) -> tuple[Liveness, Change | None]:
     """Take one frame of the watched group; say what changed by it, if anything did.
 
     A partial answer is an answer. ``suspended`` counts neither way: the poller gives it
-    only for its grace period, in which the meter serves Modbus. A hole in ``seq`` is
-    acquisition's silence, not the meter's, and counts neither way; a ``seq`` seen
-    before is a replay and changes nothing. The first answer ever is ``back`` too.
+    only for its grace period, in which the meter serves Modbus. A hole between slots is
+    acquisition's silence, not the meter's, and counts neither way; a slot that is not
+    later than the last one is a replay and changes nothing. Slots are compared, and not
+    their numbers, which begin anew with another period or group. The first answer ever
+    is ``back`` too.
     """
-    if seq <= state.last_seq:
+    if slot_us <= state.slot_us:
         return state, None
     if status in _ANSWERED:
         back: Change | None = None if state.alive else "back"
-        return Liveness(alive=True, last_seq=seq, slot_us=slot_us), back
+        return Liveness(alive=True, slot_us=slot_us), back
     if status == Status.SUSPENDED:
-        return state._replace(last_seq=seq, slot_us=slot_us), None
+        return state._replace(slot_us=slot_us), None
     failed = min(state.failed + 1, FAILED_SLOTS)
     since_us = slot_us if state.since_us is None else state.since_us
     lost = failed == FAILED_SLOTS and state.alive is not False
     alive = False if lost else state.alive
-    return Liveness(alive, failed, since_us, seq, slot_us), "lost" if lost else None
+    return Liveness(alive, failed, since_us, slot_us), "lost" if lost else None
 
 
 def silent(

@@ -6,6 +6,7 @@ it never changes a value. The rules look at closed cells in the order of time.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,8 @@ _LEAST_PART = 0.05
 _FACTOR_OFF = 0.15
 # Of a phase whose transformer is exchanged the power factor is less.
 _LOW_FACTOR = 0.4
+# What is said of a lane that goes on with another period or other readings.
+_ANEW = "is looked at anew: the period or the readings of its group changed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +117,25 @@ class OverTime:
         self._equal[lane], self._until[lane] = 0, -1
         self._odd_since[lane], self._odd[lane] = -1, False
 
+    def end(self, lane: int, asset: str, at_us: int) -> list[Event]:
+        """The lane goes on elsewhere, where it is looked at anew: all is over here."""
+        since, odd_since = self._since[lane].tolist(), self._odd_since[lane].tolist()
+        events = [
+            self._frozen_event(
+                asset, column, since[column], max(since[column], at_us), math.nan,
+                text=f"{self._names[column]} {_ANEW}",
+            )
+            for column in np.flatnonzero(self._frozen[lane]).tolist()
+        ]  # fmt: skip
+        events += [
+            self._wiring_event(
+                asset, phase, odd_since[phase], max(odd_since[phase], at_us), _ANEW
+            )
+            for phase in np.flatnonzero(self._odd[lane]).tolist()
+        ]
+        self.reset(lane)
+        return events
+
     def judge(self, lanes: Longs, rows: Rows, assets: Sequence[str]) -> list[Event]:
         """Downgrade codes of closed cells, by lane and then by time; events of changes."""
         if self._is_quiet(lanes, rows):
@@ -178,10 +200,12 @@ class OverTime:
         ]  # fmt: skip
 
     def _frozen_event(
-        self, asset: str, column: int, since: int, until: int | None, value: float
-    ) -> Event:
+        self, asset: str, column: int, since: int, until: int | None, value: float,
+        text: str = "",
+    ) -> Event:  # fmt: skip
         name = self._names[column]
         still = until is None
+        moves = "does not move" if still else "moves again"
         return Event(
             id=content_id(asset, "frozen_value", self._group, name, since),
             asset=asset,
@@ -190,7 +214,7 @@ class OverTime:
             until=until,
             group=self._group,
             severity="warning",
-            text=f"{name} does not move" if still else f"{name} moves again",
+            text=text or f"{name} {moves}",
             data={"quantity": name} | ({"value": f"{value:.7g}"} if still else {}),
             revision=0 if still else 1,
         )
@@ -276,10 +300,10 @@ class OverTime:
                 own[worse] = np.maximum(own[worse], Quality.UNCERTAIN_WIRING)
 
     def _wiring_event(
-        self, asset: str, phase: int, since: int, until: int | None
+        self, asset: str, phase: int, since: int, until: int | None, what: str = ""
     ) -> Event:
         letter = _PHASES[phase]
-        what = "looks reversed or exchanged" if until is None else "looks right again"
+        looks = "looks reversed or exchanged" if until is None else "looks right again"
         return Event(
             id=content_id(asset, "wiring", self._group, letter, since),
             asset=asset,
@@ -288,7 +312,7 @@ class OverTime:
             until=until,
             group=self._group,
             severity="warning",
-            text=f"the current transformer of phase {letter} {what}",
+            text=f"the current transformer of phase {letter} {what or looks}",
             data={"phase": letter},
             revision=0 if until is None else 1,
         )

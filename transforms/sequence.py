@@ -9,14 +9,14 @@ the next revision, which has the statuses of those that failed. The hours are th
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from transforms.codec.records import Event, LedgerHour, content_id
 from transforms.ledger import HOUR_US, Hour, ledger_hour, status_label
 from transforms.model.quality import Status
 from transforms.snapshot import fields_of
 
-__all__ = ["EMPTY", "KEPT_US", "Arrived", "Sequence"]
+__all__ = ["EMPTY", "KEPT_US", "Arrived", "Failing", "Sequence"]
 
 # Instead of a status: no frame of this slot is known.
 EMPTY = 255
@@ -54,6 +54,15 @@ class _Gap:
     failed: dict[int, int] = field(default_factory=dict)
 
 
+class Failing(NamedTuple):
+    """A run of failed slots that goes on, in ``[start_us, end_us)`` so far."""
+
+    asset: str
+    group: str
+    start_us: int
+    end_us: int
+
+
 @dataclass(frozen=True, slots=True)
 class Arrived:
     """What a late frame was, and the records that it changes."""
@@ -82,6 +91,15 @@ class Sequence:
     def failing(self) -> bool:
         """Whether a run of failed slots is open."""
         return self._failed is not None
+
+    def failing_for(self, least_us: int) -> Failing | None:
+        """The open run of failed slots, if it is longer than this."""
+        if self._failed is None or self.next_us is None:
+            return None
+        start = self._failed[0]
+        if self.next_us - start <= least_us:
+            return None
+        return Failing(self.asset, self.group, start, self.next_us)
 
     def answered(self, until_us: int) -> Out:
         """All slots from the next one on, up to ``until_us``, were answered."""

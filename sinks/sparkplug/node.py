@@ -227,7 +227,7 @@ class EdgeNode:
         told = False
         if schema.group == self._setups[kept.device].watched:
             state, change = watch(
-                self._liveness[kept.device], record.seq, record.slot_us, record.status
+                self._liveness[kept.device], record.slot_us, record.status
             )
             self._liveness[kept.device] = state
             told = bool(change) and self._change(kept.device, change, now_us)

@@ -20,10 +20,10 @@ from transforms.model.quality import Status
 SECOND_US = 1_000_000
 
 
-def changes(*statuses: Status, first_seq: int = 100) -> list[Change | None]:
+def changes(*statuses: Status) -> list[Change | None]:
     state, out = UNKNOWN, []
-    for seq, status in enumerate(statuses, first_seq):
-        state, change = watch(state, seq, seq * SECOND_US, status)
+    for second, status in enumerate(statuses, 100):
+        state, change = watch(state, second * SECOND_US, status)
         out.append(change)
     return out
 
@@ -57,20 +57,21 @@ def test_three_failed_slots_lose_and_one_answer_brings_back(
 
 
 def test_a_hole_of_acquisition_is_no_failed_slot() -> None:
-    state, _ = watch(UNKNOWN, 100, 0, OK)
-    state, change = watch(state, 5000, 0, TIMEOUT)
+    state, _ = watch(UNKNOWN, 100 * SECOND_US, OK)
+    state, change = watch(state, 5000 * SECOND_US, TIMEOUT)
     assert (state.failed, change) == (1, None)
 
 
 def test_a_slot_seen_before_changes_nothing() -> None:
-    state, _ = watch(UNKNOWN, 100, 0, OK)
-    assert watch(state, 100, 0, TIMEOUT) == (state, None)
+    state, _ = watch(UNKNOWN, 100 * SECOND_US, OK)
+    assert watch(state, 100 * SECOND_US, TIMEOUT) == (state, None)
+    assert watch(state, 99 * SECOND_US, TIMEOUT) == (state, None)
 
 
 def test_the_first_failed_slot_is_remembered_as_the_beginning() -> None:
     state = UNKNOWN
-    for seq, status in enumerate([OK, TIMEOUT, TIMEOUT, TIMEOUT, TIMEOUT]):
-        state, _ = watch(state, seq, seq * SECOND_US, status)
+    for second, status in enumerate([OK, TIMEOUT, TIMEOUT, TIMEOUT, TIMEOUT]):
+        state, _ = watch(state, second * SECOND_US, status)
     assert state.since_us == SECOND_US
 
 
@@ -86,25 +87,25 @@ def test_a_state_kept_as_a_tuple_goes_on_as_if_unbroken(
     statuses: list[Status], cut: int
 ) -> None:
     state, out = UNKNOWN, []
-    for seq, status in enumerate(statuses, 100):
-        if seq == 100 + cut:
+    for second, status in enumerate(statuses, 100):
+        if second == 100 + cut:
             state = Liveness._make(tuple(state))
-        state, change = watch(state, seq, seq * SECOND_US, status)
+        state, change = watch(state, second * SECOND_US, status)
         out.append(change)
     assert out == changes(*statuses)
 
 
 def test_silence_of_acquisition_loses_after_ten_seconds() -> None:
-    alive, _ = watch(UNKNOWN, 100, 100 * SECOND_US, OK)
+    alive, _ = watch(UNKNOWN, 100 * SECOND_US, OK)
     assert silent(alive, SECOND_US, 110 * SECOND_US) == (alive, None)
     gone, change = silent(alive, SECOND_US, 111 * SECOND_US)
     assert change == "lost"
     assert silent(gone, SECOND_US, 999 * SECOND_US) == (gone, None)
-    assert watch(gone, 111, 111 * SECOND_US, OK)[1] == "back"
+    assert watch(gone, 111 * SECOND_US, OK)[1] == "back"
 
 
 def test_silence_waits_for_three_slots_of_a_slow_group() -> None:
-    alive, _ = watch(UNKNOWN, 1, 60 * SECOND_US, OK)
+    alive, _ = watch(UNKNOWN, 60 * SECOND_US, OK)
     assert silent(alive, 60 * SECOND_US, 240 * SECOND_US)[1] is None
     assert silent(alive, 60 * SECOND_US, 241 * SECOND_US)[1] == "lost"
 

@@ -192,6 +192,22 @@ def test_what_always_moves_is_measured_directly(name: str, live: bool) -> None:
     assert live_quantities([name]).tolist() == [live]
 
 
+def test_a_frozen_value_is_over_where_its_lane_goes_on_elsewhere() -> None:
+    own = machine()
+    _, (told,) = judged(own, voltages(230.5, 230.5, 230.5, 230.5))
+    (over,) = own.end(0, ASSETS[0], 4 * CELL)
+    assert (over.id, over.time, over.until, over.revision) == (
+        told.id, 0, 4 * CELL, 1,
+    )  # fmt: skip
+    assert own.end(0, ASSETS[0], 5 * CELL) == []
+
+
+def test_what_only_seemed_frozen_ends_without_a_word() -> None:
+    own = machine()
+    judged(own, voltages(230.5, 230.5))
+    assert own.end(0, ASSETS[0], 2 * CELL) == []
+
+
 # -- wiring --------------------------------------------------------------------------
 
 
@@ -270,6 +286,16 @@ def test_a_wiring_that_is_put_right_is_told_again() -> None:
         (0, None, 0, "the current transformer of phase A looks reversed or exchanged"),
         (0, 2 * CELL, 1, "the current transformer of phase A looks right again"),
     ]
+
+
+def test_a_wrong_wiring_is_over_where_its_lane_goes_on_elsewhere() -> None:
+    of = machine(POWERS, 1)
+    rows = [loads((10, 200), (9, 25), (11, 18)) for _ in range(2)]
+    for number, row in enumerate(rows):
+        row["start"], row["end"] = number * CELL, (number + 1) * CELL
+    _, (told,) = judged(of, rows)
+    (over,) = of.end(0, ASSETS[0], 2 * CELL)
+    assert (over.id, over.until, over.revision) == (told.id, 2 * CELL, 1)
 
 
 # -- the clock -----------------------------------------------------------------------

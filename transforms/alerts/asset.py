@@ -6,7 +6,7 @@ which quantity is frozen, or of what kind of block the demand is; empty otherwis
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from operator import itemgetter
 from typing import Any
 
@@ -17,9 +17,17 @@ from transforms.alerts.condition import (
     COMMUNICATION,
     frozen_words,
     gap_events,
+    gap_goes_on,
     reconciliation_words,
 )
-from transforms.alerts.occurrence import INACTIVE, Occurrence, Words, turn
+from transforms.alerts.occurrence import (
+    INACTIVE,
+    Change,
+    Occurrence,
+    Words,
+    tell,
+    turn,
+)
 from transforms.alerts.rule import AlertRule
 from transforms.alerts.threshold import run, step
 from transforms.codec.derived import Demand, Energy
@@ -97,31 +105,71 @@ class Alerts:
                 quantity = event.data.get("quantity", "")
                 return self._turn(state, "frozen", quantity, at_us, event.until is None)
             case "gap":
-                out: list[Event] = []
-                for rule in self._of("gap"):
-                    out += gap_events(rule, event)
-                return state, out
+                return self._gap(state, event)
             case _:
                 return state, []
+
+    def on_failing(
+        self, state: AlertsState, group: str, since_us: int, until_us: int
+    ) -> tuple[AlertsState, list[Event]]:
+        """Take a gap that goes on: the slots of a group that failed up to now."""
+        out: list[Event] = []
+        changed = dict(state)
+        for rule in self._of("gap"):
+            before = state.get((rule.name, group), INACTIVE)
+            if before.raised or until_us - since_us <= rule.longer_than_us:
+                continue
+            out.append(gap_goes_on(rule, self.asset, group, since_us))
+            changed[rule.name, group] = Occurrence(since_us, raised=True)
+        return changed, out
 
     def on_demand(
         self, state: AlertsState, demand: Demand, at_us: int
     ) -> tuple[AlertsState, list[Event]]:
-        """Take a forecast that was made at ``at_us``; a block that is over has none."""
+        """Take what is known at ``at_us``; of a block that is over nothing is.
+
+        Of sliding demand the value itself counts, as it is told first.
+        """
+        value, what = demand.forecast, "demand forecast"
+        if demand.method == "sliding":
+            value = None if demand.revision else demand.value
+            what = "sliding demand"
         out: list[Event] = []
         changed = dict(state)
         for rule in self._of("demand_forecast"):
-            if rule.quantity != demand.quantity or demand.forecast is None:
+            if rule.quantity != demand.quantity or value is None:
                 continue
             # Blocks of different lengths come to different values.
-            subject = f"{demand.method}/{demand.interval}"
+            subject = _of_demand(demand.method, demand.interval)
             before = state.get((rule.name, subject), INACTIVE)
-            after, events = step(
-                rule, self.asset, before, at_us, demand.forecast, subject
-            )
+            after, events = step(rule, self.asset, before, at_us, value, subject, what)
             out += events
             _keep(changed, rule, subject, after)
         return changed, out
+
+    def on_demand_change(
+        self, state: AlertsState, method: str, interval_us: int, at_us: int
+    ) -> tuple[AlertsState, list[Event]]:
+        """Demand is counted so from ``at_us`` on: no other is heard of any more."""
+        now = _of_demand(method, interval_us)
+        over = [
+            (name, subject)
+            for name, subject in state
+            if self.rules[name].kind == "demand_forecast" and subject != now
+        ]
+        return self._end(state, over, at_us, "demand is counted in another way")
+
+    def on_ceased(
+        self, state: AlertsState, quantities: Collection[str], at_us: int
+    ) -> tuple[AlertsState, list[Event]]:
+        """These quantities are measured no more from ``at_us`` on."""
+        over = [
+            (name, subject)
+            for name, subject in state
+            if self.rules[name].kind != "gap"
+            and (self.rules[name].quantity or subject) in quantities
+        ]
+        return self._end(state, over, at_us, "it is measured no more")
 
     def on_energy(
         self, state: AlertsState, energy: Energy
@@ -156,6 +204,44 @@ class Alerts:
 
     def _of(self, kind: str) -> list[AlertRule]:
         return self._by_kind.get(kind, [])
+
+    def _gap(self, state: AlertsState, gap: Event) -> tuple[AlertsState, list[Event]]:
+        out: list[Event] = []
+        changed = dict(state)
+        for rule in self._of("gap"):
+            key = rule.name, gap.group or ""
+            since_us = state.get(key, INACTIVE).since_us
+            was_told = since_us == gap.time and not gap.revision
+            if was_told:
+                del changed[key]
+            out += gap_events(rule, gap, was_told=was_told)
+        return changed, out
+
+    def _end(
+        self,
+        state: AlertsState,
+        over: Iterable[tuple[str, str]],
+        at_us: int,
+        why: str,
+    ) -> tuple[AlertsState, list[Event]]:
+        """Clear occurrences of which nothing comes any more, whatever their delays."""
+        out: list[Event] = []
+        changed = dict(state)
+        for name, subject in over:
+            rule, own = self.rules[name], changed.pop((name, subject))
+            until_us = own.over_us
+            if until_us is None:
+                until_us = max(at_us, own.told_us or at_us)
+            if rule.kind in ("frozen", "reconciliation"):
+                # What is told of the time before counts no more.
+                changed[name, subject] = Occurrence(told_us=until_us)
+            if own.since_us is None or not own.raised:
+                continue
+            change = Change(own.since_us, until_us, own.revision + 1)
+            data = {"quantity": rule.quantity or subject}
+            text = f"{data['quantity']}: {why}"
+            out.append(tell(rule, self.asset, change, text, data, subject))
+        return changed, out
 
     def _turn(
         self,
@@ -193,6 +279,11 @@ def _keep(
         state.pop((rule.name, subject), None)
     else:
         state[rule.name, subject] = own
+
+
+def _of_demand(method: str, interval_us: int) -> str:
+    """The subject of a demand's forecast."""
+    return f"{method}/{interval_us}"
 
 
 def _waits(state: Occurrence) -> bool:

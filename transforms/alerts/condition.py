@@ -36,16 +36,25 @@ def reconciliation_words(energy: Energy) -> Words:
     return Words(text, f"{quantity}: counter and measured power agree again", data)
 
 
-def gap_events(rule: AlertRule, gap: Event) -> list[Event]:
+def gap_goes_on(rule: AlertRule, asset: str, group: str, since_us: int) -> Event:
+    """Of slots that have failed for too long, while they do."""
+    limit = f"{rule.longer_than_us / 1e6:.10g}"
+    text = f"{group} failed for more than {limit} s".strip()
+    data = {"limit": limit, "cause": "failed"}
+    return tell(rule, asset, Change(since_us, None, 0), text, data, group, group)
+
+
+def gap_events(rule: AlertRule, gap: Event, *, was_told: bool = False) -> list[Event]:
     """Both events of a gap that was too long, as it is over when it is told.
 
+    Only the second one where ``was_told`` while it went on, whatever the limit is now.
     Later revisions of a gap say how much of it came late; its length stays, and they
     say nothing here.
     """
     if gap.until is None or gap.revision:
         return []
     length_us = gap.until - gap.time
-    if length_us <= rule.longer_than_us:
+    if length_us <= rule.longer_than_us and not was_told:
         return []
     seconds, limit = f"{length_us / 1e6:.10g}", f"{rule.longer_than_us / 1e6:.10g}"
     group, cause = gap.group or "", gap.data.get("cause", "")
@@ -55,7 +64,8 @@ def gap_events(rule: AlertRule, gap: Event) -> list[Event]:
     over = f"{group} is back after {seconds} s".strip()
     # A failed and a missing gap of one group never begin at one instant.
     raised, cleared = Change(gap.time, None, 0), Change(gap.time, gap.until, 1)
-    return [
+    both = [
         tell(rule, gap.asset, raised, text, data, group, gap.group),
         tell(rule, gap.asset, cleared, over, data, group, gap.group),
     ]
+    return both[1:] if was_told else both

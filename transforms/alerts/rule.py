@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
+from transforms.demand.mean import FORECAST_QUANTITIES
 from transforms.model.quantity import QUANTITIES
 
 __all__ = ["AlertKind", "AlertRule", "Severity", "mistakes"]
@@ -15,6 +16,12 @@ AlertKind = Literal[
     "threshold", "comm_lost", "gap", "demand_forecast", "frozen", "reconciliation"
 ]
 Severity = Literal["info", "warning", "error", "critical"]
+# Counters whose energy is held against the measured power.
+_RECONCILED = frozenset(
+    name
+    for name, known in QUANTITIES.items()
+    if known.kind == "counter" and known.unit in ("kWh", "kvarh")
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,10 +30,10 @@ class AlertRule:
 
     ``assets`` is a pattern on ``site/area/asset``. ``above``, ``below`` and
     ``hysteresis`` are in the quantity's unit; for ``demand_forecast``, ``above`` is the
-    limit. ``frozen`` and ``reconciliation`` without a quantity watch every one, each
+    limit, of real or apparent power. ``frozen`` and ``reconciliation`` without a quantity watch every one, each
     by itself. A condition must hold for ``delay_us`` to be raised, and be over for
     ``clear_delay_us`` to be cleared. ``longer_than_us`` is the limit of ``gap``, which
-    knows no delays: it is told when it is over.
+    knows no delays: failed slots are told once they exceed it, missing ones afterwards.
     """
 
     name: str
@@ -83,6 +90,11 @@ def _wrong(rule: AlertRule) -> list[str]:
                 out.append("demand_forecast needs quantity and above")
             if rule.below is not None:
                 out.append("demand_forecast has no below")
+            if rule.quantity in QUANTITIES.keys() - set(FORECAST_QUANTITIES):
+                known = " and ".join(FORECAST_QUANTITIES)
+                out.append(f"{rule.quantity} has no demand forecast; {known} have")
+        case "reconciliation" if rule.quantity in QUANTITIES.keys() - _RECONCILED:
+            out.append(f"{rule.quantity} is no counter of energy")
         case "gap":
             if not rule.longer_than_us:
                 out.append("gap needs a length that it must exceed")

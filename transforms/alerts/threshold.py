@@ -27,8 +27,11 @@ def step(
     slot_us: int,
     value: float | None,
     subject: str = "",
+    what: str = "",
 ) -> tuple[Occurrence, list[Event]]:
     """Take the value of one slot, in the quantity's unit; slots come in order.
+
+    ``what`` says which value of the quantity it is, where it is not a plain reading.
 
     None and numbers that are not finite are no value. A slot that is not later than
     the last one is ignored while the alert is not ``INACTIVE``.
@@ -43,7 +46,7 @@ def step(
         state = INACTIVE
     if change is None:
         return state, []
-    return state, [_event(rule, asset, change, value, subject)]
+    return state, [_event(rule, asset, change, value, subject, what)]
 
 
 def run(
@@ -115,12 +118,11 @@ def _is_over(rule: AlertRule, value: float) -> bool:
 
 
 def _event(
-    rule: AlertRule, asset: str, change: Change, value: float, subject: str
+    rule: AlertRule, asset: str, change: Change, value: float, subject: str, what: str
 ) -> Event:
     quantity = rule.quantity
     data = {"quantity": quantity or "", "value": digits(value, quantity)}
-    what = f"{quantity} demand forecast" if "demand" in rule.kind else f"{quantity}"
-    text = f"{what} {number(value, quantity)} is "
+    text = f"{quantity} {what}".strip() + f" {number(value, quantity)} is "
     limit, side = rule.above, "above"
     if limit is None or (rule.below is not None and value < rule.below):
         limit, side = rule.below, "below"

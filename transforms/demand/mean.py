@@ -11,6 +11,7 @@ from transforms.rules import OVERLOAD
 
 __all__ = [
     "DEMAND_QUANTITIES",
+    "FORECAST_QUANTITIES",
     "SECOND_US",
     "SLACK_SECONDS",
     "DemandMinute",
@@ -30,6 +31,9 @@ DEMAND_QUANTITIES = (
     "currentB",
     "currentC",
 )
+
+# Known each minute, before the interval is over; currents are told once it is.
+FORECAST_QUANTITIES = DEMAND_QUANTITIES[:2]
 
 SECOND_US = 1_000_000
 # Seconds are sums of floats.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from transforms.energy import intervals
 from transforms.energy.intervals import IntervalRules, PowerMinute
 from transforms.liveness import FAILED_SLOTS, UNKNOWN, Liveness, watch
 from transforms.model.quality import Quality
-from transforms.sequence import EMPTY
+from transforms.sequence import EMPTY, Failing
 from transforms.snapshot import fields_of
 from transforms.windows.rows import FLOWS, Rows, means
 
@@ -94,8 +94,7 @@ class AssetMachine:
         watched = schema.group == self.watched
         if self.counts(schema) or (watched and not self.steady):
             return True
-        going_on = any(o.since_us is not None for o in self._alerts_state.values())
-        return going_on and (watched or self._heeds(schema))
+        return self.alerted and (watched or self._heeds(schema))
 
     def counts(self, schema: FrameSchema) -> bool:
         """Whether these frames have counters of it."""
@@ -165,6 +164,25 @@ class AssetMachine:
         self._alerts_state, out = self._alerts.on_event(self._alerts_state, event)
         return [*out]
 
+    def failing(self, run: Failing) -> Records:
+        """Slots of a lane that fail, and have failed for long, for the alerts."""
+        self._alerts_state, out = self._alerts.on_failing(
+            self._alerts_state, run.group, run.start_us, run.end_us
+        )
+        return [*out]
+
+    def ceased(self, quantities: Collection[str], at_us: int) -> Records:
+        """Quantities that no lane of it has any more, for the alerts."""
+        self._alerts_state, out = self._alerts.on_ceased(
+            self._alerts_state, quantities, at_us
+        )
+        return [*out]
+
+    @property
+    def alerted(self) -> bool:
+        """Whether an alert is raised, or waits."""
+        return any(own.since_us is not None for own in self._alerts_state.values())
+
     def statuses(self, start_us: int, period_us: int, statuses: Bytes) -> Records:
         """Slots of the watched group; EMPTY where no frame came."""
         out: Records = []
@@ -173,7 +191,7 @@ class AssetMachine:
                 continue
             slot = start_us + place * period_us
             since = self._life.since_us
-            self._life, change = watch(self._life, slot // period_us, slot, status)
+            self._life, change = watch(self._life, slot, status)
             if change is not None:
                 event = self._life_event(change, slot, since)
                 out += [event, *self.event(event)]
@@ -230,6 +248,12 @@ class AssetMachine:
                 self._demand_rules, self._demand, method, interval_us, at_us
             )
             out += self._demanded(told, at_us)
+            since_us = self._demand.since_us
+            assert since_us is not None
+            self._alerts_state, events = self._alerts.on_demand_change(
+                self._alerts_state, method, interval_us, since_us
+            )
+            out += events
         self._demand, told = demand_machine.step(
             self._demand_rules, self._demand, minute
         )
@@ -366,7 +390,7 @@ class AssetMachine:
         """The state as plain tuples, version first."""
         own = self._demand_rules
         return (
-            self.VERSION, self.asset, tuple(self._life),
+            self.VERSION, self.asset, _plain_life(self._life),
             meter_settings.to_snapshot(self._settings),
             (own.method, own.interval_us), demand_machine.to_snapshot(self._demand),
             tuple((n, intervals.to_snapshot(e)) for n, e in self._energy.items()),
@@ -385,7 +409,7 @@ class AssetMachine:
             merge, heard,
         ) = fields_of(snapshot, cls.VERSION, "an asset's snapshot")  # fmt: skip
         machine = cls(asset, rules)
-        machine._life = Liveness(*life)
+        machine._life = _life_from(life)
         machine._settings = meter_settings.from_snapshot(said)
         method, interval_us = counted
         machine._demand_rules = machine._demand_rules._replace(
@@ -404,6 +428,16 @@ class AssetMachine:
         machine._merge.restore(merge)
         machine._heard = tuple(heard)
         return machine
+
+
+def _plain_life(life: Liveness) -> tuple[Any, ...]:
+    """With a place where the slot's number stood once, which nothing looks at."""
+    return (life.alive, life.failed, life.since_us, -1, life.slot_us)
+
+
+def _life_from(plain: tuple[Any, ...]) -> Liveness:
+    alive, failed, since_us, _, slot_us = plain
+    return Liveness(alive, failed, since_us, slot_us)
 
 
 def _wh(kwh: float) -> int | None:

@@ -55,6 +55,12 @@ class DeriveRules:
         """The rules of an asset."""
         return self.meters.get(asset, self.unknown)
 
+    @property
+    def failing_us(self) -> int | None:
+        """How long slots fail before the first alert asks for it; None if none does."""
+        gaps = (rule.longer_than_us for rule in self.alerts if rule.kind == "gap")
+        return min(gaps, default=None)
+
     def may_freeze(self, schema: FrameSchema) -> npt.NDArray[np.bool_]:
         """Which readings of a frame always move, the shape (readings,)."""
         coarse = self.coarse.get(schema.profile, frozenset())

@@ -28,6 +28,7 @@ from transforms.codec.window import WindowSchema
 from transforms.derivation.asset import AssetMachine, demand_minutes
 from transforms.derivation.rules import DeriveRules
 from transforms.model.quality import Quality
+from transforms.sequence import Failing
 from transforms.sequence import Sequence as SlotSequence
 from transforms.snapshot import fields_of
 from transforms.windows.bay import Bay, BayOut
@@ -287,6 +288,7 @@ class Shard:
                 may_freeze=self._rules.may_freeze(schema),
             )
             self._bays[layout].clock_off[:] = self._clock_off.items()
+            self._bays[layout].failing_us = self._rules.failing_us
         return self._bays[layout]
 
     def _lane(self, bay: Bay, layout: Layout, asset: str) -> int:
@@ -355,6 +357,9 @@ class Shard:
             left, held = old.leave(old_lane, slot)
         else:
             left, held = old.finish(old_lane, slot), {}
+        # What lasts over time ends here where its first cell there begins.
+        first_us = slot // bay.cells.cell_us * bay.cells.cell_us
+        left.records += old.end_over_time(old_lane, first_us)
         self._collect(old, left, out)
         if sequence.period_us != period_us:
             self._tell(out, sequence.change_period(period_us, slot))
@@ -362,6 +367,19 @@ class Shard:
         lane = self._new_lane(bay, asset, sequence)
         self._lanes[asset, schema.group] = layout, lane
         self._collect(bay, bay.join(lane, held), out)
+        self._ceased(asset, set(old.schema.names) - set(schema.names), slot, out)
+
+    def _ceased(
+        self, asset: str, quantities: set[str], at_us: int, out: Derived
+    ) -> None:
+        """A lane has these no more; alerts end of those that no other lane has."""
+        machine = self._asset(asset)
+        if not quantities or not machine.alerted:
+            return
+        for (own, _), ((schema, _), _) in self._lanes.items():
+            if own == asset:
+                quantities -= set(schema.names)
+        self._tell(out, machine.ceased(quantities, at_us))
 
     # -- output ----------------------------------------------------------------------
 
@@ -384,6 +402,9 @@ class Shard:
             )  # fmt: skip
             out.derived += zip(assets, encoded, strict=True)
         for record in came.records:
+            if isinstance(record, Failing):
+                self._tell(out, self._asset(record.asset).failing(record))
+                continue
             self._tell(out, [record])
             if isinstance(record, Event):
                 machine = self._asset(record.asset)

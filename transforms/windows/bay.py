@@ -18,7 +18,7 @@ from transforms.codec.window import WindowSchema
 from transforms.ledger import HOUR_US
 from transforms.model.quality import Quality
 from transforms.over_time import OverTime, OverTimeRules, mark_clock
-from transforms.sequence import EMPTY
+from transforms.sequence import EMPTY, Failing
 from transforms.sequence import Sequence as SlotSequence
 from transforms.snapshot import fields_of
 from transforms.windows.cells import NOWHERE, Cells, Closed, Slots
@@ -69,12 +69,13 @@ class BayOut:
     """What a batch of frames came to.
 
     ``minutes`` are rows of minutes, and whether they correct what was told before.
+    Among ``records``, where they belong in time, stand runs of failed slots that go on.
     """
 
     cells: list[Closed] = field(default_factory=list)
     minutes: list[tuple[Longs, Rows, bool]] = field(default_factory=list)
     windows: list[Windows] = field(default_factory=list)
-    records: list[Event | LedgerHour] = field(default_factory=list)
+    records: list[Event | LedgerHour | Failing] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
 
 
@@ -132,6 +133,8 @@ class Bay:
         # Lanes whose cells somebody looks at, whatever they are; the shard says which.
         self.attention = np.empty(0, np.bool_)
         self.watched_by_some = False
+        # Runs of failed slots that are longer than this are said while they go on.
+        self.failing_us: int | None = None
         # Of each lane and reading the values between which no alert is raised.
         self.limits: npt.NDArray[np.float64] | None = None
         self._rules = rules
@@ -316,6 +319,10 @@ class Bay:
             elif row["seen"][0]:
                 self._tell(length, lanes, row, out, limit_us=0)
         return out
+
+    def end_over_time(self, lane: int, at_us: int) -> list[Event]:
+        """A lane goes on elsewhere: what only time shows begins anew there."""
+        return self._over_time.end(lane, self.assets[lane], at_us)
 
     def _close(self, lane: int, until_us: int, out: BayOut) -> None:
         closed = self.cells.finish(lane)
@@ -525,6 +532,9 @@ class Bay:
             sequence = self.sequences[lane]
             out.records += sequence.slots(start, closed.status[place].tobytes())
             self._goes_on_after(sequence, lane)
+            if self.failing_us is not None:
+                run = sequence.failing_for(self.failing_us)
+                out.records += [] if run is None else [run]
 
     def _goes_on_after(self, sequence: SlotSequence, lane: int) -> None:
         """Where slots that are all answered may be counted at once from."""

@@ -91,10 +91,11 @@ class World:
         status: Status = Status.OK,
         schema: FrameSchema = REALTIME,
         at_us: int | None = None,
+        period_us: int = SECOND_US,
     ) -> LogRecord:
         us = self.now_us if at_us is None else at_us
-        seq = us // SECOND_US
-        times = seq, SECOND_US, seq * SECOND_US, us, us, status
+        seq = us // period_us
+        times = seq, period_us, seq * period_us, us, us, status
         count = len(schema.columns)
         if status:
             value = schema.encode_failed(*times)
@@ -103,7 +104,7 @@ class World:
         self.log.append(LogRecord(len(self.log), device, value))
         return self.log[-1]
 
-    def poll(self, device: str, number: int, **how: Status | FrameSchema) -> None:
+    def poll(self, device: str, number: int, **how: Status | FrameSchema | int) -> None:
         record = self.append(device, number, **how)  # type: ignore[arg-type]
         self.node.take(Part(len(self.log), [record]))
 
@@ -250,6 +251,17 @@ def test_a_silent_acquisition_ends_the_device() -> None:
     assert "DDEATH m1" not in world.kinds()
     world.after(1)
     assert "DDEATH m1" in world.kinds()
+
+
+def test_a_meter_that_is_polled_more_slowly_now_is_lost_and_back() -> None:
+    world, slow = World(), 10 * SECOND_US
+    world.node.subscribed()
+    world.poll("m1", 1)
+    for status in (Status.OK, *[Status.TIMEOUT] * 3, Status.OK):
+        world.after(10)
+        world.poll("m1", 2, status=status, period_us=slow)
+    of_life = [kind for kind in world.kinds() if kind in ("DBIRTH m1", "DDEATH m1")]
+    assert of_life == ["DBIRTH m1", "DDEATH m1", "DBIRTH m1"]
 
 
 def test_other_groups_of_a_lost_device_follow_after_its_return() -> None:

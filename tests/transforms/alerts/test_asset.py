@@ -192,6 +192,54 @@ def test_a_gap_that_is_short_or_told_before_or_open_says_nothing(gap: Event) -> 
     assert Alerts(PRESS, [HOLE]).on_event({}, gap) == ({}, [])
 
 
+FAILED = replace(GAP, until=90 * SECOND_US, data={"cause": "failed", "count": "90"})
+
+
+def test_slots_that_fail_for_long_are_told_while_they_do() -> None:
+    alerts = Alerts(PRESS, [HOLE])
+    events = told(
+        lambda state: alerts.on_failing(state, "realtime", 0, 30 * SECOND_US),
+        lambda state: alerts.on_failing(state, "realtime", 0, 31 * SECOND_US),
+        lambda state: alerts.on_failing(state, "realtime", 0, 40 * SECOND_US),
+        lambda state: alerts.on_event(state, FAILED),
+        lambda state: alerts.on_event(state, replace(FAILED, revision=1)),
+    )
+    assert summary(events) == [
+        ("hole", "raised", 0, None),
+        ("hole", "cleared", 0, 90 * SECOND_US),
+    ]
+    assert [(e.revision, e.text, e.group) for e in events] == [
+        (0, "realtime failed for more than 30 s", "realtime"),
+        (1, "realtime is back after 90 s", "realtime"),
+    ]
+    assert (
+        events[0].id
+        == events[1].id
+        == content_id(PRESS, "alert", "hole", 0, "realtime")
+    )
+
+
+def test_groups_fail_each_by_itself() -> None:
+    alerts = Alerts(PRESS, [HOLE])
+    events = told(
+        lambda state: alerts.on_failing(state, "realtime", 0, 40 * SECOND_US),
+        lambda state: alerts.on_failing(state, "energy", 0, 40 * SECOND_US),
+        lambda state: alerts.on_event(state, replace(FAILED, group="energy")),
+    )
+    assert [(e.group, e.data["state"]) for e in events] == [
+        ("realtime", "raised"),
+        ("energy", "raised"),
+        ("energy", "cleared"),
+    ]
+
+
+def test_a_gap_that_was_told_is_cleared_though_its_limit_is_longer_now() -> None:
+    state, _ = Alerts(PRESS, [HOLE]).on_failing({}, "realtime", 0, 40 * SECOND_US)
+    longer = Alerts(PRESS, [replace(HOLE, longer_than_us=900 * SECOND_US)])
+    after, (cleared,) = longer.on_event(state, FAILED)
+    assert (after, cleared.data["state"]) == ({}, "cleared")
+
+
 # -- frozen values --------------------------------------------------------------------
 
 
@@ -267,6 +315,29 @@ def test_a_demand_without_a_forecast_says_nothing(forecast: float | None) -> Non
     assert Alerts(PRESS, [PEAK]).on_demand({}, demand(forecast), 10) == ({}, [])
 
 
+def sliding(value: float, revision: int = 0) -> Demand:
+    how = {"method": "sliding", "value": value, "revision": revision, "id": ""}
+    return replace(demand(None), **how)  # type: ignore[arg-type]
+
+
+def test_sliding_demand_itself_is_held_against_the_limit() -> None:
+    alerts = Alerts(PRESS, [PEAK])
+    events = told(
+        lambda state: alerts.on_demand(state, sliding(81), 20),
+        lambda state: alerts.on_demand(state, sliding(NAN), 30),
+        lambda state: alerts.on_demand(state, sliding(75), 40),
+    )
+    assert [(e.time, e.until, e.text) for e in events] == [
+        (20, None, "realPower sliding demand 81 kW is above 80 kW"),
+        (20, 40, "realPower sliding demand 75 kW is no longer above 80 kW"),
+    ]
+
+
+def test_a_correction_of_sliding_demand_says_nothing() -> None:
+    alerts = Alerts(PRESS, [PEAK])
+    assert alerts.on_demand({}, sliding(81, revision=1), 20) == ({}, [])
+
+
 def test_another_quantity_says_nothing() -> None:
     other = replace(demand(500), quantity="reactivePower", id="")
     assert Alerts(PRESS, [PEAK]).on_demand({}, other, 10) == ({}, [])
@@ -284,6 +355,37 @@ def test_blocks_of_another_length_are_occurrences_of_their_own() -> None:
         ("raised", "82"),
         ("cleared", "70"),
     ]
+
+
+def test_a_forecast_is_over_once_demand_is_counted_in_another_way() -> None:
+    alerts = Alerts(PRESS, [PEAK])
+    events = told(
+        lambda state: alerts.on_demand(state, demand(81), 20),
+        lambda state: alerts.on_demand_change(state, "block", 900, 30),
+        lambda state: alerts.on_demand_change(state, "sliding", 900, 40),
+        lambda state: alerts.on_demand_change(state, "block", 900, 50),
+    )
+    assert [(e.time, e.until, e.revision, e.text) for e in events] == [
+        (20, None, 0, "realPower demand forecast 81 kW is above 80 kW"),
+        (20, 40, 1, "realPower: demand is counted in another way"),
+    ]
+    assert events[0].id == events[1].id
+
+
+def test_a_forecast_that_was_only_waited_for_ends_without_a_word() -> None:
+    alerts = Alerts(PRESS, [replace(PEAK, delay_us=100)])
+    state, _ = alerts.on_demand({}, demand(81), 20)
+    assert alerts.on_demand_change(state, "block", 60, 30) == ({}, [])
+
+
+def test_a_forecast_that_was_back_already_ends_when_it_was_back() -> None:
+    alerts = Alerts(PRESS, [replace(PEAK, clear_delay_us=100)])
+    _, over = told(
+        lambda state: alerts.on_demand(state, demand(81), 20),
+        lambda state: alerts.on_demand(state, demand(70), 30),
+        lambda state: alerts.on_demand_change(state, "block", 60, 40),
+    )
+    assert over.until == 30
 
 
 # -- reconciliation -------------------------------------------------------------------
@@ -355,6 +457,28 @@ def test_an_older_interval_that_is_corrected_changes_nothing() -> None:
 
 
 # -- state ----------------------------------------------------------------------------
+
+
+def test_alerts_of_a_quantity_that_is_measured_no_more_are_over() -> None:
+    alerts = Alerts(PRESS, [STILL, COUNTER, PEAK])
+    ceased = ("voltageAN", "energyImport", "realPower")
+    events = told(
+        lambda state: alerts.on_event(state, frozen("voltageAN", 10)),
+        lambda state: alerts.on_event(state, frozen("voltageBN", 10)),
+        lambda state: alerts.on_energy(state, energy(10, "differs")),
+        lambda state: alerts.on_demand(state, demand(81), 20),
+        lambda state: alerts.on_ceased(state, ceased, 5000),
+        lambda state: alerts.on_ceased(state, ceased, 6000),
+        # What was still to be told of the time before raises nothing.
+        lambda state: alerts.on_energy(state, energy(2000, "differs")),
+    )
+    over = [e for e in events if e.until is not None]
+    assert {(e.data["alert"], e.data["quantity"], e.until) for e in over} == {
+        ("still", "voltageAN", 5000),
+        ("counter", "energyImport", 5000),
+        ("peak", "realPower", 5000),
+    }
+    assert len(events) == 7
 
 
 def test_a_state_is_kept_as_plain_tuples() -> None:

@@ -31,6 +31,8 @@ SOUND = [
     AlertRule(name="hole", kind="gap", longer_than_us=60_000_000),
     AlertRule(name="still", kind="frozen"),
     AlertRule(name="counter", kind="reconciliation"),
+    AlertRule(name="part", kind="reconciliation", quantity="partialEnergyExport"),
+    AlertRule(name="kva", kind="demand_forecast", quantity="apparentPower", above=90),
 ]  # fmt: skip
 
 
@@ -83,6 +85,24 @@ def test_sound_rules_have_no_mistakes() -> None:
                 "a: demand_forecast needs quantity and above",
                 "a: demand_forecast has no below",
             ],
+        ),
+        (
+            AlertRule(name="a", kind="demand_forecast", quantity="currentA", above=1),
+            [
+                "a: currentA has no demand forecast; realPower and apparentPower have",
+            ],
+        ),
+        (
+            AlertRule(name="a", kind="demand_forecast", quantity="watts", above=1),
+            ["a: 'watts' is no quantity"],
+        ),
+        (
+            AlertRule(name="a", kind="reconciliation", quantity="voltageAN"),
+            ["a: voltageAN is no counter of energy"],
+        ),
+        (
+            AlertRule(name="a", kind="reconciliation", quantity="operatingHours"),
+            ["a: operatingHours is no counter of energy"],
         ),
         (
             AlertRule(name="a", kind="comm_lost", quantity="realPower"),

@@ -215,6 +215,176 @@ def test_an_alert_that_waits_for_a_frozen_value_is_raised_in_time() -> None:
     assert (raised.revision, raised.data["state"]) == (0, "raised")
 
 
+def silences(start: int, period: int, count: int) -> list[bytes]:
+    """Polls that nobody answered."""
+    return [
+        frame(
+            POWER, start + n * period, 0.0, period=period, status=Status.TIMEOUT,
+            quality=Quality.BAD_NO_VALUE,
+        )
+        for n in range(count)
+    ]  # fmt: skip
+
+
+def test_a_meter_is_lost_and_back_after_it_was_given_a_longer_period() -> None:
+    own, period = shard(), 10 * SECOND
+    moved, gone = NOON + 120 * SECOND, NOON + 420 * SECOND
+    take(own, seconds(NOON, 120))
+    slow = [frame(POWER, moved + n * period, n / 8, period=period) for n in range(30)]
+    again = Shard.from_snapshot(
+        rules(), lambda value: SCHEMAS[value[:10]], own.to_snapshot()
+    )
+    lost = take(again, slow), take(again, silences(gone, period, 60))
+    assert [event.time for event in events("comm_lost", *lost)] == [gone]
+    back = gone + 600 * SECOND
+    told = take(
+        again, [frame(POWER, back + n * period, n / 8, period=period) for n in range(9)]
+    )
+    assert [event.time for event in events("comm_back", told)] == [back]
+
+
+def test_what_a_state_of_before_says_of_a_meters_life_is_read() -> None:
+    own = shard()
+    take(own, seconds(NOON, 120))
+    version, bays, lanes, ((*head,),), *rest = own.to_snapshot()
+    # The number of the last slot stood here.
+    head[2] = *head[2][:3], NOON // SECOND + 119, head[2][4]
+    again = Shard.from_snapshot(
+        rules(),
+        lambda value: SCHEMAS[value[:10]],
+        (version, bays, lanes, (tuple(head),), *rest),
+    )
+    gone, period = NOON + 120 * SECOND, 10 * SECOND
+    told = take(again, silences(gone, period, 60))
+    assert [event.time for event in events("comm_lost", told)] == [gone]
+
+
+def demand_said(at: int, mode: str, interval: str) -> Event:
+    """By the meter's codes: 0 block and 1 sliding; 1 five minutes, 2 ten, 3 fifteen."""
+    data = {"demandMode": mode, "demandInterval": interval}
+    return Event(asset=ASSET, kind="meter_described", time=at, text="", data=data)
+
+
+PEAK = AlertRule(
+    name="peak", kind="demand_forecast", quantity="realPower", above=100.0
+)  # fmt: skip
+
+
+def test_a_meter_with_sliding_demand_has_its_demand_alert() -> None:
+    own = shard(rules(alerts=(PEAK,)))
+    own.settings(demand_said(NOON - 1, "1", "1"))
+    told = take(own, [*seconds(NOON, 600, 150.0), *seconds(NOON + 600 * SECOND, 600)])
+    # Two minutes of five are low: (3 * 150 + 2 * 10) / 5 kW.
+    assert [(e.revision, e.time, e.until) for e in events("alert", told)] == [
+        (0, NOON + 60 * SECOND, None),
+        (1, NOON + 60 * SECOND, NOON + 720 * SECOND),
+    ]
+
+
+def test_a_demand_alert_ends_when_the_meter_counts_in_another_way() -> None:
+    own, changed = shard(rules(alerts=(PEAK,))), NOON + 600 * SECOND
+    own.settings(demand_said(NOON - 1, "0", "3"))
+    high = take(own, seconds(NOON, 600, 150.0))
+    own.settings(demand_said(changed, "0", "1"))
+    low = take(own, seconds(changed, 1800, 10.0))
+    assert [(e.revision, e.until) for e in events("alert", high, low)] == [
+        (0, None),
+        (1, changed),
+    ]
+
+
+FROZEN = AlertRule(name="still", kind="frozen")
+
+
+def test_a_frozen_value_is_over_when_its_period_changes_and_begins_anew() -> None:
+    own, period = shard(rules(alerts=(FROZEN,))), 2 * SECOND
+    moved = NOON + 303 * SECOND
+    still = take(own, seconds(NOON, 303, 50.0))
+    frames = [
+        frame(POWER, moved + SECOND + n * period, 50.0, period=period)
+        for n in range(300)
+    ]
+    told = take(own, frames)
+    # In cells of ten seconds.
+    expected = [
+        (NOON, None),
+        (NOON, NOON + 300 * SECOND),
+        (NOON + 300 * SECOND, None),
+    ]
+    for kind in ("frozen_value", "alert"):
+        found = events(kind, still, told)
+        assert [(event.time, event.until) for event in found] == expected
+
+
+def test_a_frozen_value_is_over_when_the_meter_gets_another_profile() -> None:
+    other = FrameSchema("other", "realtime", (Column("realPower", "float"),))
+    schemas = SCHEMAS | {other.header: other}
+    own = Shard(rules(alerts=(FROZEN,)), lambda value: schemas[value[:10]])
+    moved = NOON + 300 * SECOND
+    still = take(own, seconds(NOON, 300, 50.0))
+    told = take(own, [frame(other, moved + n * SECOND, n % 7 / 8) for n in range(60)])
+    for kind in ("frozen_value", "alert"):
+        found = events(kind, still, told)
+        assert [event.until for event in found] == [None, moved]
+
+
+def test_an_alert_of_a_quantity_that_the_profile_has_no_more_is_over() -> None:
+    other = FrameSchema("other", "realtime", (Column("currentA", "float"),))
+    schemas = SCHEMAS | {other.header: other}
+    high = AlertRule(name="high", kind="threshold", quantity="realPower", above=5.0)
+    own = Shard(rules(alerts=(high,)), lambda value: schemas[value[:10]])
+    moved = NOON + 60 * SECOND
+    told = (
+        take(own, seconds(NOON, 60)),
+        take(own, [frame(other, moved + n * SECOND, n % 7 / 8) for n in range(60)]),
+    )
+    assert [(e.revision, e.until) for e in events("alert", *told)] == [
+        (0, None),
+        (1, moved),
+    ]
+
+
+def test_an_alert_of_a_quantity_that_another_group_has_too_goes_on() -> None:
+    other = FrameSchema("other", "realtime", (Column("currentA", "float"),))
+    more = FrameSchema("other", "demand", (Column("realPower", "float"),))
+    schemas = SCHEMAS | {schema.header: schema for schema in (other, more)}
+    high = AlertRule(name="high", kind="threshold", quantity="realPower", above=5.0)
+    own = Shard(rules(alerts=(high,)), lambda value: schemas[value[:10]])
+    moved = NOON + 60 * SECOND
+    told = (
+        take(own, [frame(more, NOON, 10.0, period=60 * SECOND)]),
+        take(own, seconds(NOON, 60)),
+        take(own, [frame(other, moved + n * SECOND, n % 7 / 8) for n in range(60)]),
+    )
+    assert [event.until for event in events("alert", *told)] == [None]
+
+
+HOLE = AlertRule(name="hole", kind="gap", longer_than_us=60 * SECOND)
+
+
+@pytest.mark.parametrize("size", [1, 7, 4000])
+def test_polls_that_fail_for_long_raise_a_gap_alert_while_they_do(size: int) -> None:
+    own, gone = shard(rules(alerts=(HOLE,))), NOON + 60 * SECOND
+    sent = [*seconds(NOON, 60), *silences(gone, SECOND, 3600)]
+    down = [take(own, sent[at : at + size]) for at in range(0, len(sent), size)]
+    again = Shard.from_snapshot(
+        rules(alerts=(HOLE,)), lambda value: SCHEMAS[value[:10]], own.to_snapshot()
+    )
+    back = gone + 3600 * SECOND
+    up = take(again, seconds(back, 60))
+    (raised,), (cleared,) = events("alert", *down), events("alert", up)
+    assert (raised.time, raised.until, raised.revision) == (gone, None, 0)
+    assert (cleared.time, cleared.until, cleared.revision) == (gone, back, 1)
+    assert raised.id == cleared.id
+
+
+def test_polls_that_fail_for_a_while_raise_no_gap_alert() -> None:
+    own, gone = shard(rules(alerts=(HOLE,))), NOON + 60 * SECOND
+    told = take(own, [*seconds(NOON, 60), *silences(gone, SECOND, 60)])
+    more = take(own, seconds(gone + 60 * SECOND, 60))
+    assert events("alert", told, more) == []
+
+
 def test_a_clock_that_was_set_back_is_wrong_only_until_the_next_word() -> None:
     own = shard()
     own.settings(

@@ -21,6 +21,7 @@ from transforms.calendar import Calendar
 from transforms.codec.frame import Column, FrameSchema
 from transforms.codec.records import Event, LedgerHour
 from transforms.ledger import Ledger, ledger_of
+from transforms.sequence import Failing
 from transforms.sequence import Sequence as SlotSequence
 from transforms.windows.bay import Bay, BayOut, WindowRules
 from transforms.windows.cells import NOWHERE, Slots
@@ -237,6 +238,7 @@ class Told:
             if isinstance(record, Event) and record.kind == "duplicate":
                 self.duplicates.append(record)
                 continue
+            assert not isinstance(record, Failing)  # nobody asked for it
             self.records.append(record.encode())
             if isinstance(record, LedgerHour):
                 self.hours.append(record)
