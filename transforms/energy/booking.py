@@ -199,7 +199,11 @@ class Book:
     def _forget_intervals(self) -> None:
         """Drop told intervals that can change no more."""
         keep_us = self._state.slot_us - VOID_US
-        lines = self._state.counter.lines
+        counter = self._state.counter
+        if counter.risen_from is not None:
+            # The last step may turn out to lead from one meter to another.
+            keep_us = min(keep_us, counter.risen_from.slot_us)
+        lines = counter.lines
         line_us = lines[-1].slot_us if lines else self._state.slot_us
         told = sum(interval.told for interval in self.row.intervals)
         busy_us = min((span.start_us for span in self.spans), default=keep_us)
