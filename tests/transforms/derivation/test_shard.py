@@ -197,6 +197,25 @@ def test_settings_wait_for_the_first_frame_of_their_meter() -> None:
     assert len(events("settings_changed", take(again, seconds(NOON, 5)))) == 1
 
 
+def test_no_change_is_forgotten_while_a_meter_has_no_frame() -> None:
+    own, at_us = shard(), NOON
+    for ratio in [*range(20), *[20] * 40]:
+        at_us += SECOND
+        for data in ({"serialText": "A"}, {"ctRatio": str(100 + ratio)}):
+            at_us += 1
+            own.settings(
+                Event(asset=ASSET, kind="meter_described", time=at_us, data=data)
+            )
+    parked = own.to_snapshot()[-1]
+    again = Shard.from_snapshot(
+        rules(), lambda value: SCHEMAS[value[:10]], own.to_snapshot()
+    )
+    told = take(again, seconds(NOON, 5))
+    assert len(events("settings_changed", told)) == 20
+    # The first words, what changed, and the last words.
+    assert len(parked) == 2 + 20 + 1
+
+
 @pytest.mark.parametrize("period", [45, 90, 300, 900])
 def test_slow_counters_give_the_same_in_any_batches(period: int) -> None:
     step = period * SECOND
