@@ -30,6 +30,7 @@ from transforms.derivation.parked import park
 from transforms.derivation.rules import DeriveRules
 from transforms.model.quality import Quality
 from transforms.sequence import Sequence as SlotSequence
+from transforms.settings import rescales
 from transforms.snapshot import fields_of
 from transforms.windows.bay import Bay, BayOut
 from transforms.windows.cells import NOWHERE, Closed, Slots
@@ -123,7 +124,7 @@ class Shard:
         told = self._asset(event.asset).settings(event)
         self._tell(out, told)
         for record in told:
-            if isinstance(record, Event):
+            if isinstance(record, Event) and rescales(record.data):
                 self._split(record.asset, record.time)
 
     def _split(self, asset: str, at_us: int) -> None:
