@@ -90,11 +90,11 @@ class Book:
             mean_kw(self.minutes, since_us, span.start_us),
             mean_kw(self.minutes, span.end_us, until_us),
         )
+        # Of more than two parts each is as sure as the load shape is.
+        shaped = len(places) > 2
         for place, part in zip(places, parts, strict=True):
-            # Of more than two parts each is as sure as the load shape is.
-            other = span.delta_wh - part if len(places) == 2 else 0
-            cut_wh = max(0, min(part, other))
-            self._add(place, part, substituted=span.hole, cut_wh=cut_wh)
+            cut_wh = 0 if shaped else max(0, min(part, span.delta_wh - part))
+            self._add(place, part, substituted=span.hole or shaped, cut_wh=cut_wh)
 
     def cut(self, at_us: int) -> None:
         """Cut the interval in two that holds a time which no booking has passed."""

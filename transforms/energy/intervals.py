@@ -7,12 +7,13 @@ of all records and ``pending_wh`` together is what the counter counted, exactly.
 An interval is told once a reading at or after its end was accepted and power is known
 to its end. Power may be ``wait_us`` late; coming later still it gives a revision, as
 long as the interval is kept: an hour, since the accepted reading before the last, and
-while a fault may turn out to be none up to ``kept`` intervals. While a reading is held, intervals wait.
+while a fault may turn out to be none up to ``kept`` intervals. While a reading is held,
+intervals wait.
 
-Energy that was cut over a missing slot is substituted; a hole inside one interval is
-not, its energy is exactly known. Where power is missing in the hole too, the cut waits
-for ``shape_us`` of power after it. Of a hole of more than 3100 intervals all
-but the first and the last are told as one.
+Energy that was cut over a missing slot, or into more than two parts, is substituted; a
+hole inside one interval is not, its energy is exactly known. Where power is missing in
+the hole too, the cut waits for ``shape_us`` of power after it. Of a hole of more than
+3100 intervals all but the first and the last are told as one.
 """
 
 from __future__ import annotations
