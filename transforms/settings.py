@@ -7,7 +7,7 @@ A change splits the series: values before and after it are not of one kind.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from transforms.rules import SYSTEMS
@@ -21,6 +21,7 @@ __all__ = [
     "changes",
     "from_snapshot",
     "merged",
+    "rescales",
     "settings_of",
     "step",
     "to_snapshot",
@@ -35,6 +36,7 @@ _INTERVALS_US = {
     str(code): minutes * _MINUTE_US
     for code, minutes in enumerate((1, 5, 10, 15, 20, 30, 60))
 }
+_SCALES = frozenset({"ct_ratio", "vt_ratio", "electrical_system"})
 _SYSTEMS = {str(code): system for code, system in enumerate(SYSTEMS)}
 
 
@@ -110,6 +112,11 @@ def step(
     said = settings_of(data)
     after, names = merged(settings, said), changes(settings, said)
     return after, Change(time_us, settings, after, names) if names else None
+
+
+def rescales(names: Iterable[str]) -> bool:
+    """Whether readings mean something else once these settings are others."""
+    return not _SCALES.isdisjoint(names)
 
 
 def to_snapshot(settings: MeterSettings) -> tuple[Any, ...]:

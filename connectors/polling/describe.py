@@ -32,14 +32,20 @@ class Describer:
     def __init__(self, meter: PolledMeter) -> None:
         self._meter = meter
         self._next_us: dict[Protocol, int] = {}
+        self._told_us = -1
         self.known: dict[str, str] = {}
 
     def forget(self, protocol: Protocol) -> None:
         """A new connection: the device may be another, so it is asked again."""
         self._next_us.pop(protocol, None)
 
-    async def read(self, link: Link, protocol: Protocol, now_us: int) -> Event | None:
-        """The event of a first or changed description; None where nothing is new."""
+    async def read(
+        self, link: Link, protocol: Protocol, now_us: int, at_us: int | None = None
+    ) -> Event | None:
+        """The event of a first or changed description; None where nothing is new.
+
+        ``at_us``: from when on it holds, if that is not now. No two events have one time.
+        """
         if now_us < self._next_us.get(protocol, 0):
             return None
         # Set before asking: a meter that gives none is not asked in every round.
@@ -50,12 +56,15 @@ class Describer:
         first = any(name not in self.known for name in found)
         before = {f"{k}.before": self.known[k] for k in changed}
         self.known |= found
+        time_us = max(now_us if at_us is None else at_us, self._told_us + 1)
+        if changed or (first and found):
+            self._told_us = time_us
         if changed:
             names = ", ".join(sorted(changed))
             return Event(
                 asset=self._meter.asset,
                 kind="configuration_changed",
-                time=now_us,
+                time=time_us,
                 severity="warning",
                 text=f"the meter's settings changed: {names}",
                 data=found | before,
@@ -64,7 +73,7 @@ class Describer:
             return Event(
                 asset=self._meter.asset,
                 kind="meter_described",
-                time=now_us,
+                time=time_us,
                 text="what the meter says of itself",
                 data=found,
             )

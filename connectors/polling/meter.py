@@ -68,29 +68,30 @@ class MeterPoller:
         }
         self._window = ModbusWindow(round(settings.suspension_grace_seconds * 1e6))
         self._meaning = UNCHECKED
+        self._slots: list[Slots] = []
         self._log = structlog.get_logger().bind(asset=plan.polled.asset)
 
     async def run(self) -> None:
         """Poll until cancelled."""
         now = max(self._now_us(), self._not_before_us)
-        slots = [
+        self._slots = [
             Slots(group.period_us, self._plan.stagger_us, now)
             for group in self._plan.polled.groups
         ]
         try:
             while True:
-                wait = (min(s.due_us for s in slots) - self._now_us()) / 1e6
+                wait = (min(s.due_us for s in self._slots) - self._now_us()) / 1e6
                 if wait > 0:
                     await asyncio.sleep(min(wait, _LONGEST_SLEEP_SECONDS))
                     continue
-                await self._round(slots)
+                await self._round()
         finally:
             self._links.close()
 
-    async def _round(self, slots: list[Slots]) -> None:
+    async def _round(self) -> None:
         """Poll every group that is due, one after the other."""
         for index, (group, own) in enumerate(
-            zip(self._plan.polled.groups, slots, strict=True)
+            zip(self._plan.polled.groups, self._slots, strict=True)
         ):
             taken = own.take(self._now_us())
             if taken is None:
@@ -122,7 +123,11 @@ class MeterPoller:
             way.backoff.failed(self._now_us())
             status = Status.MALFORMED
         self._told(way, status)
-        self._tell(index, group, seq, now, status, blocks)
+        received_us = self._now_us()
+        if any(block is not None for block in blocks):
+            # A reading is known by its meter: what that says of itself comes first.
+            await self._describe(self._not_told_us(group, seq))
+        self._tell(index, group, seq, now, received_us, status, blocks)
         if group.protocol == "modbus" and self._shares_the_device():
             # pm500 suspends EtherNet/IP while a Modbus session is open: keep it short.
             await self._describe()
@@ -215,40 +220,45 @@ class MeterPoller:
         self, index: int, group: PolledGroup, seq: int, status: Status
     ) -> None:
         """The outcome of a slot in which nothing was sent."""
-        self._tell(index, group, seq, None, status, ())
+        now = self._now_us()
+        self._tell(index, group, seq, now, now, status, ())
 
     def _tell(
         self,
         index: int,
         group: PolledGroup,
         seq: int,
-        sent_us: int | None,
+        sent_us: int,
+        received_us: int,
         status: Status,
         blocks: Sequence[bytes | None],
     ) -> None:
-        now = self._now_us()
         self._emit(
             Outcome(
                 self._plan.index,
                 index,
                 seq,
                 seq * group.period_us,
-                now if sent_us is None else sent_us,
-                now,
+                sent_us,
+                received_us,
                 status,
                 blocks,
                 self._meaning,
             )
         )
 
-    async def _describe(self) -> None:
+    def _not_told_us(self, group: PolledGroup, seq: int) -> int:
+        """The oldest slot that has no outcome yet, of any group."""
+        return min(seq * group.period_us, *(s.next_us for s in self._slots))
+
+    async def _describe(self, at_us: int | None = None) -> None:
         """Read what the meter says of itself, hourly and after each reconnect."""
         protocol = self._links.open_protocol
         if protocol is None:
             return
         try:
             event = await self._describer.read(
-                self._links.link(protocol), protocol, self._now_us()
+                self._links.link(protocol), protocol, self._now_us(), at_us
             )
         except LinkError as error:
             self._log.info("description_not_read", detail=str(error))

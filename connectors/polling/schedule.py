@@ -28,9 +28,14 @@ class Slots:
         self.next_seq = now_us // period_us + 1
 
     @property
+    def next_us(self) -> int:
+        """The next slot."""
+        return self.next_seq * self.period_us
+
+    @property
     def due_us(self) -> int:
         """When the next slot is to be asked for."""
-        return self.next_seq * self.period_us + self.stagger_us
+        return self.next_us + self.stagger_us
 
     def take(self, now_us: int) -> tuple[Iterator[int], int] | None:
         """The slots overrun since the last call, and the one to poll now.

@@ -31,7 +31,6 @@ __all__ = ["AssetMachine", "demand_minutes"]
 
 Bytes = npt.NDArray[np.uint8]
 Records = list[AvroRecord]
-_SPLITS = ("ct_ratio", "vt_ratio", "electrical_system")
 
 
 class AssetMachine:
@@ -150,7 +149,7 @@ class AssetMachine:
         if change is None:
             return []
         kinds: list[intervals.Change] = []
-        if set(change.names) & set(_SPLITS):
+        if meter_settings.rescales(change.names):
             kinds.append("ct_change")
         if "serial" in change.names:
             kinds.append("meter_swap")

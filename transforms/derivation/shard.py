@@ -26,10 +26,12 @@ from transforms.codec.records import Event, LedgerHour, decode_record
 from transforms.codec.sift import Sifter
 from transforms.codec.window import WindowSchema
 from transforms.derivation.asset import AssetMachine, demand_minutes
+from transforms.derivation.parked import park
 from transforms.derivation.rules import DeriveRules
 from transforms.model.quality import Quality
 from transforms.sequence import Failing
 from transforms.sequence import Sequence as SlotSequence
+from transforms.settings import rescales
 from transforms.snapshot import fields_of
 from transforms.windows.bay import Bay, BayOut
 from transforms.windows.cells import NOWHERE, Closed, Slots
@@ -46,7 +48,6 @@ Layout = tuple[FrameSchema, int]
 SchemaOf = Callable[[bytes], FrameSchema]
 # So many times in which the clock was off are known at most.
 _CLOCKS = 1000
-_SPLITS = 16
 # Frames of one layout, and where they stood in the batch.
 Part = tuple[Layout, Sequence[str], Slots, Sequence[int]]
 
@@ -117,20 +118,19 @@ class Shard:
             self._set(event, out)
         else:
             # Until a frame comes of it: it may be another partition's.
-            own = self._parked.get(event.asset, ())
-            self._parked[event.asset] = [*own, event][-_SPLITS:]
+            park(self._parked.setdefault(event.asset, []), event)
         return out
 
     def _set(self, event: Event, out: Derived) -> None:
         told = self._asset(event.asset).settings(event)
         self._tell(out, told)
         for record in told:
-            if isinstance(record, Event):
+            if isinstance(record, Event) and rescales(record.data):
                 self._split(record.asset, record.time)
 
     def _split(self, asset: str, at_us: int) -> None:
         """Windows that hold the instant are of two kinds of values."""
-        self._splits[asset] = [*self._splits.get(asset, ()), at_us][-_SPLITS:]
+        self._splits.setdefault(asset, []).append(at_us)
         for (own, _), (layout, lane) in self._lanes.items():
             if own == asset:
                 self._bays[layout].splits.setdefault(lane, []).append(at_us)

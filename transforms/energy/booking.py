@@ -90,11 +90,11 @@ class Book:
             mean_kw(self.minutes, since_us, span.start_us),
             mean_kw(self.minutes, span.end_us, until_us),
         )
+        # Of more than two parts each is as sure as the load shape is.
+        shaped = len(places) > 2
         for place, part in zip(places, parts, strict=True):
-            # Of more than two parts each is as sure as the load shape is.
-            other = span.delta_wh - part if len(places) == 2 else 0
-            cut_wh = max(0, min(part, other))
-            self._add(place, part, substituted=span.hole, cut_wh=cut_wh)
+            cut_wh = 0 if shaped else max(0, min(part, span.delta_wh - part))
+            self._add(place, part, substituted=span.hole or shaped, cut_wh=cut_wh)
 
     def cut(self, at_us: int) -> None:
         """Cut the interval in two that holds a time which no booking has passed."""
@@ -199,7 +199,11 @@ class Book:
     def _forget_intervals(self) -> None:
         """Drop told intervals that can change no more."""
         keep_us = self._state.slot_us - VOID_US
-        lines = self._state.counter.lines
+        counter = self._state.counter
+        if counter.risen_from is not None:
+            # The last step may turn out to lead from one meter to another.
+            keep_us = min(keep_us, counter.risen_from.slot_us)
+        lines = counter.lines
         line_us = lines[-1].slot_us if lines else self._state.slot_us
         told = sum(interval.told for interval in self.row.intervals)
         busy_us = min((span.start_us for span in self.spans), default=keep_us)

@@ -6,16 +6,19 @@ of all records and ``pending_wh`` together is what the counter counted, exactly.
 
 An interval is told once a reading at or after its end was accepted and power is known
 to its end. Power may be ``wait_us`` late; coming later still it gives a revision, as
-long as the interval is kept: an hour, and while a fault may turn out to be none up to
-``kept`` intervals. While a reading is held, intervals wait.
+long as the interval is kept: an hour, since the accepted reading before the last, and
+while a fault may turn out to be none up to ``kept`` intervals. While a reading is held,
+intervals wait.
 
-Energy that was cut over a missing slot is substituted; a hole inside one interval is
-not, its energy is exactly known. Where power is missing in the hole too, the cut waits
-for ``shape_us`` of power after it. Of a hole of more than 3100 intervals all
-but the first and the last are told as one.
+Energy that was cut over a missing slot, or into more than two parts, is substituted; a
+hole inside one interval is not, its energy is exactly known. Where power is missing in
+the hole too, the cut waits for ``shape_us`` of power after it. Of a hole of more than
+3100 intervals all but the first and the last are told as one.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from transforms.codec.records import Energy, Event
 from transforms.energy import surgeon
@@ -31,7 +34,7 @@ from transforms.energy.counting import (
 from transforms.energy.findings import event_of
 from transforms.energy.interval import Interval, energy_of
 from transforms.energy.load import PowerMinute, measured
-from transforms.energy.surgeon import Change
+from transforms.energy.surgeon import Change, Finding
 from transforms.energy.usual import after_minute, after_slot
 
 __all__ = [
@@ -86,16 +89,21 @@ def change(rules: IntervalRules, state: Counting, at_us: int, what: Change) -> T
     """The serial, or the transformer ratio, is another one from a time on.
 
     A new ratio cuts the interval in two at that time, or at the last accepted reading
-    where that came later.
+    where that came later. What was booked up to a new meter's first reading becomes
+    void where that came before its serial.
     """
     accepted = state.counter.accepted
     if accepted is None:
         return state, []
-    state = state._replace(counter=surgeon.change(state.counter, at_us, what))
+    counter, steps, findings = surgeon.change(state.counter, at_us, what)
+    state = state._replace(counter=counter)
     book = Book(rules, state)
     if what == "ct_change":
         book.cut(max(at_us, accepted.slot_us))
-    return _tell(rules, state, book)
+    for step in steps:
+        book.take(step, accepted.slot_us, hole=False)
+    state, energies = _tell(rules, state, book)
+    return state, [*_events(rules, findings), *energies]
 
 
 def flush(rules: IntervalRules, state: Counting) -> Told:
@@ -135,9 +143,7 @@ def _read(
         book.take(step, booked_us, hole=hole)
         booked_us = step.end_us
     state, energies = _tell(rules, state, book)
-    quantity = rules.counter.quantity
-    events = [event_of(rules.asset, quantity, finding) for finding in findings]
-    return state, [*events, *energies]
+    return state, [*_events(rules, findings), *energies]
 
 
 def _power(rules: IntervalRules, state: Counting, minute: PowerMinute) -> Told:
@@ -145,6 +151,11 @@ def _power(rules: IntervalRules, state: Counting, minute: PowerMinute) -> Told:
     book = Book(rules, state)
     book.measure(minute)
     return _tell(rules, state, book)
+
+
+def _events(rules: IntervalRules, findings: Iterable[Finding]) -> list[Event]:
+    quantity = rules.counter.quantity
+    return [event_of(rules.asset, quantity, finding) for finding in findings]
 
 
 def _tell(

@@ -37,6 +37,8 @@ __all__ = [
 ]
 
 _LINES = 3
+# A meter tells its serial so soon after its first answer, and is changed no quicker.
+_SWAP_US = 10_000_000
 
 Change = Literal["ct_change", "meter_swap"]
 
@@ -81,13 +83,40 @@ def see(rules: CounterRules, state: Surgeon, slot_us: int, wh: int) -> Outcome:
     return state, steps, (*findings, finding)
 
 
-def change(state: Surgeon, at_us: int, what: Change) -> Surgeon:
-    """The serial, or the transformer ratio, is another one from a time on."""
-    if state.accepted is None:
-        return state
-    if what == "meter_swap":
-        return state._replace(swap_us=at_us)
-    return state._replace(ratio_us=at_us)
+def change(state: Surgeon, at_us: int, what: Change) -> Outcome:
+    """The serial, or the transformer ratio, is another one from a time on.
+
+    A new meter may have answered before it told its serial. Where its first reading
+    went on with the old line, that step becomes void.
+    """
+    last = state.accepted
+    if last is None:
+        return state, (), ()
+    if what == "ct_change":
+        return state._replace(ratio_us=at_us), (), ()
+    old = state.risen_from
+    if old is None or state.held or not _answered_first(old, last, at_us):
+        return state._replace(swap_us=at_us), (), ()
+    new = last._replace(total_wh=old.total_wh)
+    step = Step(
+        old.slot_us,
+        new.slot_us,
+        old.wh,
+        new.wh,
+        0,
+        last.total_wh - old.total_wh,
+        lost=True,
+        found=("meter_swap",),
+    )
+    finding = Finding("meter_swap", new.slot_us, state.slot_us, old.wh, new.wh)
+    state = state._replace(accepted=new, below=None, lines=())
+    return state, (step,), (finding,)
+
+
+def _answered_first(old: Accepted, last: Accepted, at_us: int) -> bool:
+    """Whether a meter that tells its serial had given the last reading already."""
+    soon = 0 <= at_us - last.slot_us <= _SWAP_US
+    return soon and last.slot_us - old.slot_us > _SWAP_US
 
 
 def _doubtful(

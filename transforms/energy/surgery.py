@@ -64,6 +64,12 @@ class Surgeon(NamedTuple):
     swap_us: int | None = None
     ratio_us: int | None = None
 
+    @property
+    def risen_from(self) -> Accepted | None:
+        """The accepted reading before the last one; None where that is no higher."""
+        last = self.accepted
+        return self.below if last and last.since_us == last.slot_us else None
+
 
 NEW = Surgeon()
 

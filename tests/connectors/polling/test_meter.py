@@ -353,6 +353,53 @@ def test_a_description_comes_once_and_again_only_when_it_changes(
     assert len(simulator.record.of(meter="m0", block=100)) == 1
 
 
+@pytest.mark.parametrize("protocol", ["ethernet_ip", "both"])
+def test_a_new_meter_tells_its_serial_before_its_first_frame(
+    simulator: Simulator, protocol: str
+) -> None:
+    plan = plan_for(
+        simulator,
+        ADDRESSES[0],
+        protocol=protocol,  # type: ignore[arg-type]
+        groups={"realtime": 0.2, "energy": 0.4},
+    )
+    thread = PollingThread([plan], QUICK)
+    items: list[Outcome | Event] = []
+
+    def kinds() -> list[str]:
+        items.extend(thread.take(10_000))
+        return [item.kind for item in items if isinstance(item, Event)]
+
+    thread.start()
+    try:
+        until(lambda: "meter_described" in kinds(), "a description")
+        now_us = time.time_ns() // 1000
+        spoil(simulator, "refuse", start_us=now_us, end_us=now_us + 1_000_000)
+        spoil(simulator, "meter_swap", start_us=now_us + 500_000)
+        until(lambda: "configuration_changed" in kinds(), "another serial")
+        changed = next(
+            place
+            for place, item in enumerate(items)
+            if isinstance(item, Event) and item.kind == "configuration_changed"
+        )
+        until(lambda: len(kinds()) and len(items) > changed + 8, "frames after it")
+    finally:
+        thread.stop()
+    first = next(place for place, item in enumerate(items) if _answered(item))
+    event, described = items[changed], items[first - 1]
+    assert isinstance(event, Event)
+    assert "serialText.before" in event.data
+    assert isinstance(described, Event)
+    new = [i for i in items[changed:] if isinstance(i, Outcome) and _answered(i)]
+    old = [i for i in items[:changed] if isinstance(i, Outcome) and _answered(i)]
+    assert all(item.sent_us < now_us + 500_000 for item in old)
+    assert max(i.slot_us for i in old) < event.time <= min(i.slot_us for i in new)
+
+
+def _answered(item: Outcome | Event) -> bool:
+    return isinstance(item, Outcome) and item.status is Status.OK
+
+
 def test_only_reads_ever_leave_the_pollers(simulator: Simulator) -> None:
     settings = PollSettings(timeout_seconds=0.3)
     plans = [

@@ -417,6 +417,58 @@ def test_settings_wait_for_the_first_frame_of_their_meter() -> None:
     assert len(events("settings_changed", take(again, seconds(NOON, 5)))) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "before", "after", "code"),
+    [
+        ("ctRatio", "100", "200", Quality.UNCERTAIN_INCONSISTENT),
+        ("vtRatio", "1", "2", Quality.UNCERTAIN_INCONSISTENT),
+        ("electricalSystem", "4", "5", Quality.UNCERTAIN_INCONSISTENT),
+        ("demandInterval", "3", "5", Quality.GOOD),
+        ("serialText", "A", "B", Quality.GOOD),
+    ],
+)
+def test_only_a_window_of_two_scales_is_inconsistent(
+    name: str, before: str, after: str, code: Quality
+) -> None:
+    own = shard()
+    take(own, seconds(NOON - 60 * SECOND, 60))
+    told = []
+    for at_us, value in ((NOON, before), (NOON + 93 * SECOND, after)):
+        told.append(
+            own.settings(
+                Event(
+                    asset=ASSET, kind="meter_described", time=at_us, data={name: value}
+                )
+            )
+        )
+    assert len(events("settings_changed", *told)) == 1
+    derived = take(own, seconds(NOON, 400)).derived
+    schema = WindowSchema(POWER)
+    windows = [schema.decode(value) for _, value in derived if not is_record(value)]
+    codes = {window.start_us: Quality(window.quality[0]) for window in windows}
+    assert codes.pop(NOON + 60 * SECOND) == code
+    assert set(codes.values()) == {Quality.GOOD}
+
+
+def test_no_change_is_forgotten_while_a_meter_has_no_frame() -> None:
+    own, at_us = shard(), NOON
+    for ratio in [*range(20), *[20] * 40]:
+        at_us += SECOND
+        for data in ({"serialText": "A"}, {"ctRatio": str(100 + ratio)}):
+            at_us += 1
+            own.settings(
+                Event(asset=ASSET, kind="meter_described", time=at_us, data=data)
+            )
+    parked = own.to_snapshot()[-1]
+    again = Shard.from_snapshot(
+        rules(), lambda value: SCHEMAS[value[:10]], own.to_snapshot()
+    )
+    told = take(again, seconds(NOON, 5))
+    assert len(events("settings_changed", told)) == 20
+    # The first words, what changed, and the last words.
+    assert len(parked) == 2 + 20 + 1
+
+
 @pytest.mark.parametrize("period", [45, 90, 300, 900])
 def test_slow_counters_give_the_same_in_any_batches(period: int) -> None:
     step = period * SECOND

@@ -13,7 +13,7 @@ from transforms.codec.records import Energy
 from transforms.energy.intervals import flush, pending_wh
 
 PERIOD = 10
-FAULTS = ["zero", "garbage", "less", "reset", "swap", "ratio", "back"]
+FAULTS = ["zero", "garbage", "less", "reset", "swap", "told_late", "ratio", "back"]
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,9 @@ def fed(run: Run, slots: list[Slot], first_wh: int = 53_000_000) -> tuple[int, i
                 run.read(at, wh)
             case "swap":
                 run.change(at, "meter_swap")
+            case "told_late":
+                run.read(at, wh - offset)
+                run.change(at + 0.4, "meter_swap")
             case "ratio":
                 run.change(at - 3, "ct_change")
         while (minute + 1) * 60 <= at:
@@ -106,6 +109,7 @@ def test_the_records_are_what_the_surgeon_accepted_whatever_breaks(
     accepted = run.state.counter.accepted
     total = accepted.total_wh if accepted else 0
     assert told_wh(run) + pending_wh(run.state) == total
+    assert all(record.energy >= 0 for record in run.energies)
 
 
 @settings(max_examples=100, deadline=None)

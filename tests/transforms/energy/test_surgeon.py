@@ -30,9 +30,11 @@ def seen(
     state, booked, kinds = NEW, 0, []
     for at, what in readings:
         if isinstance(what, str):
-            state = change(state, at * SECOND_US, what)
-            continue
-        state, steps, findings = see(counter or rules(), state, at * SECOND_US, what)
+            state, steps, findings = change(state, at * SECOND_US, what)
+        else:
+            state, steps, findings = see(
+                counter or rules(), state, at * SECOND_US, what
+            )
         booked += sum(step.delta_wh - step.undo_wh for step in steps)
         kinds += [finding.kind for finding in findings]
     return booked, kinds, state
@@ -128,6 +130,22 @@ def seen(
         pytest.param(
             [(0, 50_000), (10, 50_100), (5, "meter_swap"), (20, 50_200)],
             200, [], id="a serial noticed late on a line that goes on",
+        ),
+        pytest.param(
+            [(0, 50_000), (10, 50_100), (90, 50_900), (91, "meter_swap"), (100, 51_000)],
+            200, ["meter_swap"], id="a new meter that answers before it tells its serial",
+        ),
+        pytest.param(
+            [(0, 0), (10, 0), (90, 5_000), (90, "meter_swap"), (100, 5_000)],
+            0, ["meter_swap"], id="a new meter where the old one had counted nothing",
+        ),
+        pytest.param(
+            [(0, 50_000), (10, 50_100), (20, 50_200), (21, "meter_swap"), (90, 50_900)],
+            200, ["meter_swap"], id="no meter was changed between two polls",
+        ),
+        pytest.param(
+            [(0, 50_000), (80, 50_800), (95, "meter_swap"), (100, 90_000), (110, 90_100)],
+            900, ["meter_swap"], id="the old meter had come back before it was changed",
         ),
         pytest.param(
             [(0, 50_000), (5, "ct_change"), (10, 100), (20, 200), (30, 300)],
