@@ -24,7 +24,7 @@ from transforms.snapshot import fields_of
 from transforms.windows.cells import NOWHERE, Cells, Closed, Slots
 from transforms.windows.fold import fold
 from transforms.windows.level import Level
-from transforms.windows.rows import Rows, codes_of, merge, worsen
+from transforms.windows.rows import Rows, codes_of, merge, move, worsen
 
 __all__ = ["Bay", "BayOut", "WindowRules", "Windows", "ladder"]
 
@@ -293,13 +293,18 @@ class Bay:
         out = BayOut()
         self._close(lane, until_us, out)
         self._settle(lane, until_us, out)
-        held = {}
-        for length, _ in self._steps:
+        held: dict[int, Rows] = {}
+        whole: dict[int, Rows] = {}
+        for length, below in self._steps:
             level = self._levels[length]
             row = level.release(lane)
             if row is None:
                 row = level.holding(until_us)
-            row["due_before"] = self._due(np.array([lane]), row, until_us)
+            whole[length] = row.copy()
+            if below:
+                merge(whole[length], whole[below])
+            due = self._due(np.array([lane]), row, until_us)
+            move(row, whole[length], due, self.period_us)
             held[length] = row
         return out, held
 

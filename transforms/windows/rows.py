@@ -21,6 +21,7 @@ __all__ = [
     "codes_of",
     "means",
     "merge",
+    "move",
     "no_rows",
     "rows_type",
     "worsen",
@@ -115,6 +116,16 @@ def means(rows: Rows, columns: Any = slice(None)) -> npt.NDArray[np.float64]:
         return np.where(weight > 0, area / weight, np.nan)
 
 
+def move(rows: Rows, whole: Rows, due: npt.NDArray[np.int64], period_us: int) -> None:
+    """Rows go on with another period: what was due by this one, and whether it came.
+
+    ``whole`` are the same with what their finer windows have not brought up yet.
+    """
+    code = np.where(whole["weight"] > 0, codes_of(whole, due, period_us), 0)
+    rows["code"] = np.maximum(rows["code"], code)
+    rows["due_before"] = due
+
+
 def codes_of(
     rows: Rows, due: npt.NDArray[np.int64], period_us: int
 ) -> npt.NDArray[np.uint8]:
@@ -126,6 +137,8 @@ def codes_of(
     """
     nothing = rows["weight"] <= 0
     lacking = ~nothing & (rows["goods"] < due[:, np.newaxis])
+    # Of what was due by another period it was said then.
+    lacking &= (rows["due_before"] < due)[:, np.newaxis]
     code = rows["code"].copy()
     if lacking.any():
         # Uncertain values are no hole: a slot lacks only where no value stands for it.
