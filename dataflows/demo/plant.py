@@ -152,6 +152,8 @@ def _fault_lines(fault: Fault) -> Iterator[str]:
     yield f"start_seconds = {fault.start_us / 1e6}"
     if fault.end_us != ALWAYS_US:
         yield f"end_seconds = {fault.end_us / 1e6}"
+    if fault.block is not None:
+        yield f"block = {fault.block}"
     if fault.kind == "delay":
         yield f"delay_seconds = {fault.delay_seconds}"
     if fault.kind == "nan":

@@ -37,6 +37,8 @@ _KINDS = (
     _Kind("delay", 4.0, 12.0, 1.5, ("ethernet_ip", "modbus"), {"delay_seconds": 2.0}),
     _Kind("refuse", 3.0, 60.0, 10.0, ("ethernet_ip",), {}),
     _Kind("nan", 8.0, 30.0, 4.0, ("ethernet_ip",), {"reading": "overload"}),
+    # The second of the two requests of `realtime`: its frame is partial.
+    _Kind("cip_error", 9.0, 15.0, 1.2, ("ethernet_ip",), {"block": 102}),
 )
 
 

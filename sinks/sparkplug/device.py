@@ -61,16 +61,8 @@ class Device:
         """Keep the readings for the next birth; one without a value keeps its last."""
         if not self._is_own(schema):
             return
-        values: tuple[float | bool | None, ...] = record.values
-        if _NO_VALUE in record.quality:
-            before = self._latest.get(schema.group)
-            last = before.values if before else (None,) * len(values)
-            values = tuple(
-                old if code == _NO_VALUE else new
-                for code, old, new in zip(record.quality, last, values, strict=True)
-            )
-        time_ms = record.received_us // 1000
-        self._latest[schema.group] = _Latest(values, record.quality, time_ms)
+        before = self._latest.get(schema.group)
+        self._latest[schema.group] = _latest(record, before and before.values)
 
     def birth(self, seq: int, now_ms: int) -> bytes:
         """The DBIRTH: every metric of every group, null where nothing is known yet."""
@@ -106,7 +98,7 @@ class Device:
         """
         if not self._is_own(schema):
             # Of another version of the profile: what the birth names is sent.
-            return self._refill(schema, _plain(record), b"")
+            return self._refill(schema, _latest(record), b"")
         latest = self._latest[schema.group]
         told = self._told.get(schema.group, b"")
         refill = self._refill(schema, latest, told if told != latest.quality else b"")
@@ -118,7 +110,7 @@ class Device:
 
         Readings without a value are left out: the last one before is not known here.
         """
-        return self._refill(schema, _plain(record), None)
+        return self._refill(schema, _latest(record), None)
 
     def _is_own(self, schema: FrameSchema) -> bool:
         own = self._groups.get(schema.group)
@@ -210,8 +202,18 @@ class Refill:
         return encoded
 
 
-def _plain(record: FrameRecord) -> _Latest:
-    return _Latest(record.values, record.quality, record.received_us // 1000)
+def _latest(
+    record: FrameRecord, before: tuple[float | bool | None, ...] | None = None
+) -> _Latest:
+    """The frame's readings; those without a value have the one before, or None."""
+    values: tuple[float | bool | None, ...] = record.values
+    if max(record.quality) >= _NO_VALUE:
+        last = before or (None,) * len(values)
+        values = tuple(
+            old if code >= _NO_VALUE else new
+            for code, old, new in zip(record.quality, last, values, strict=True)
+        )
+    return _Latest(values, record.quality, record.received_us // 1000)
 
 
 def _unknown(latest: _Latest) -> frozenset[int]:

@@ -59,9 +59,11 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "TERM": "xterm-256color"}
 @pytest.mark.parametrize("count", [1, 2, 12, 60])
 def test_every_plant_is_a_fleet_and_a_site(tmp_path: Path, count: int) -> None:
     meters = plant_of(count, 7)
-    fleet = tmp_path / "fleet.toml"
-    fleet.write_text(fleet_toml(meters, troubles(meters, 7)))
-    assert len(read_fleet(fleet).meters) == count
+    path = tmp_path / "fleet.toml"
+    path.write_text(fleet_toml(meters, troubles(meters, 7)))
+    fleet = read_fleet(path)
+    assert len(fleet.meters) == count
+    assert list(fleet.faults) == troubles(meters, 7)
     path = tmp_path / "site.toml"
     path.write_text(site_toml(meters, SimulatorPorts(1, 2), MqttAddress("::1", 3)))
     site = load_site(path)

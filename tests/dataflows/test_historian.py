@@ -7,9 +7,9 @@ import signal
 import subprocess
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from itertools import count, pairwise
+from itertools import count, islice, pairwise
 from pathlib import Path
 
 import psutil
@@ -19,12 +19,20 @@ from connectors.log.contract import DERIVED, EVENTS, FRAMES
 from connectors.log.dead import letters
 from connectors.log.embedded import EmbeddedLog
 from dataflows.historian import READER
+from tests.dataflows.historian_derived import (
+    fill_all,
+    points_of,
+    without_times_in_ns,
+)
 from tests.dataflows.historian_points import (
+    expected_lines,
     fill,
+    frames_of,
     identities_in,
     log_of,
     logged,
-    stored_in,
+    points_in,
+    stored_lines,
 )
 from tests.dataflows.processes import (
     PM500,
@@ -37,18 +45,20 @@ from tests.dataflows.processes import (
     write_site,
 )
 from tests.influxdb import INFLUXDB, InfluxDb
-from tests.integration.frames import logged_frames
 from tests.kit import takes_stop, until
+from tests.sinks.archive.making import REALTIME, frame
 from tests.strict_influx import DISK_FULL, Refusal, StrictInflux
-from tests.transforms.codec.frames import as_float32
+from tests.strict_influx_points import Stored
 from tests.victoria import VictoriaMetrics
 from transforms.codec.records import Event
-from transforms.lines.names import place_of
+from transforms.model.quality import Status
 
 pytestmark = pytest.mark.integration
 
 RUN = (*PM500, "run", "historian")
 KILLS = 20
+BURST = 10_000
+Fill = Callable[[EmbeddedLog, Iterable[int]], None]
 
 
 def site_of(tmp_path: Path, url: str, *more: str) -> Path:
@@ -79,10 +89,12 @@ def influx() -> Iterator[StrictInflux]:
 
 
 @contextmanager
-def growing(log: EmbeddedLog, site: Path, per_second: float = 50.0) -> Iterator[None]:
-    """Seconds of frames are appended meanwhile, by another handle."""
-    del log
+def growing(
+    site: Path, per_second: float = 50.0, fill: Fill = fill
+) -> Iterator[list[int]]:
+    """Seconds of frames are appended meanwhile, by another handle: those in the list."""
     stop = threading.Event()
+    appended: list[int] = []
 
     def work() -> None:
         with log_of(site) as own:
@@ -90,14 +102,31 @@ def growing(log: EmbeddedLog, site: Path, per_second: float = 50.0) -> Iterator[
                 if stop.wait(1 / per_second):
                     return
                 fill(own, [second])
+                appended.append(second)
 
     thread = threading.Thread(target=work)
     thread.start()
     try:
-        yield
+        yield appended
     finally:
         stop.set()
         thread.join()
+
+
+def failed_frame(second: int) -> bytes:
+    return frame(REALTIME, second, status=Status.TIMEOUT)
+
+
+def peak_rss(process: subprocess.Popen[str]) -> int:
+    """The most memory that it ever had, in bytes."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
+def moved(log: EmbeddedLog) -> Callable[[], bool]:
+    """Whether its position in the frames is another than now."""
+    now = log.position(READER, FRAMES, 0)
+    return lambda: log.position(READER, FRAMES, 0) not in (now, None, 0)
 
 
 def is_done(log: EmbeddedLog) -> bool:
@@ -107,26 +136,17 @@ def is_done(log: EmbeddedLog) -> bool:
     )
 
 
-def check(site: Path, influx: StrictInflux) -> None:
-    """Every good reading of the log is there, once, and nothing else."""
-    expected = {}
-    for frame in logged_frames(site.parent / "data/log/edge.sqlite"):
-        slot = frame.record.slot_us * 1000
-        for name, value in frame.readings.items():
-            phase, field = place_of(name)
-            expected[frame.asset, frame.group, slot, phase, field] = value
-    stored = {
-        # Counters have 64 bits, all others the 32 that the meter gave.
-        (*identity, phase, field): value
-        if identity[1] == "energy"
-        else as_float32(float(value))
-        for identity, phase, fields in stored_in(influx.points)
-        for field, value in fields.items()
-        if field not in ("quality", "status")
+def check(site: Path, points: Stored, without: str = "") -> None:
+    """Every line of the log's frames is there with its fields, once, and nothing else.
+
+    Frames of the asset that is named are not.
+    """
+    expected = {
+        (frame, phase): fields
+        for (frame, phase), fields in expected_lines(site).items()
+        if frame[0] != without
     }
-    assert stored == expected
-    frames = {identity for identity, _, _ in stored_in(influx.points)}
-    assert frames == logged(site)
+    assert stored_lines(points) == expected
 
 
 def test_frames_events_and_what_is_derived_come_to_influxdb(
@@ -141,7 +161,7 @@ def test_frames_events_and_what_is_derived_come_to_influxdb(
             wait_for(lambda: is_done(log))
             historian.terminate()
             assert historian.wait(30) == 0
-        check(site, influx)
+        check(site, influx.points)
         measurements = Counter(measurement for measurement, _, _ in influx.points)
         assert measurements["pm500_event"] == 1
         assert influx.most_in_flight == 1
@@ -162,7 +182,7 @@ def test_the_last_frames_before_a_stop_are_written(
         wait_for(lambda: "historian_writes" in (tmp_path / "stderr.log").read_text())
         historian.terminate()
         assert historian.wait(30) == 0
-    check(site, influx)
+    check(site, influx.points)
 
 
 def test_a_record_that_cannot_be_read_is_set_aside(
@@ -171,6 +191,7 @@ def test_a_record_that_cannot_be_read_is_set_aside(
     site = site_of(tmp_path, influx.url)
     with log_of(site) as log:
         fill(log, range(5))
+        expected = expected_lines(site)
         log.append(FRAMES, [("plant1/hall1/m1", b"no frame")])
         log.append(DERIVED, [("plant1/hall1/m1", b"no record")])
         with process(RUN, site):
@@ -178,24 +199,28 @@ def test_a_record_that_cannot_be_read_is_set_aside(
         buried = letters(log).values()
         assert {letter.topic for letter in buried} == {FRAMES, DERIVED}
         assert {letter.flow for letter in buried} == {READER}
-    assert {identity for identity, _, _ in stored_in(influx.points)}
+    assert stored_lines(influx.points) == expected
 
 
+@pytest.mark.parametrize("stores_good_lines", [True, False])
 def test_lines_that_the_server_refuses_are_set_aside_and_the_rest_is_there(
-    tmp_path: Path, influx: StrictInflux
+    tmp_path: Path, influx: StrictInflux, stores_good_lines: bool
 ) -> None:
-    influx.behave(poison=frozenset({"asset=m2"}))
+    influx.behave(poison=frozenset({"asset=m2"}), stores_good_lines=stores_good_lines)
     site = site_of(tmp_path, influx.url)
+    bad = "plant1/hall1/m2"
     with log_of(site) as log:
-        fill(log, range(60))
+        # Of two meters, by turns: a half of every batch of 100 is bad.
+        records = [record for second in range(200) for record in frames_of(second)[:2]]
+        log.append(FRAMES, records)
         with process(RUN, site):
             wait_for(lambda: is_done(log))
         buried = letters(log).values()
-    bad = {identity for identity in logged(site) if identity[0].endswith("/m2")}
-    assert len(buried) == len(bad) == 60
-    assert {letter.asset for letter in buried} == {"plant1/hall1/m2"}
-    stored = {identity for identity, _, _ in stored_in(influx.points)}
-    assert stored == logged(site) - bad
+    assert sorted((letter.asset, letter.value) for letter in buried) == sorted(
+        record for record in records if record[0] == bad
+    )
+    assert len(buried) == 200
+    check(site, influx.points, without=bad)
 
 
 @pytest.mark.slow
@@ -203,46 +228,58 @@ def test_lines_that_the_server_refuses_are_set_aside_and_the_rest_is_there(
 def test_whatever_the_server_does_no_point_is_lost_and_none_is_wrong(
     tmp_path: Path, influx: StrictInflux
 ) -> None:
-    site = site_of(tmp_path, influx.url)
-    answers = [
-        (Refusal(429, retry_after="1"), 429),
-        (Refusal(500, DISK_FULL), 500),
-        (Refusal(503), 503),
-        (Refusal(401), 401),
-        (Refusal(404), 404),
+    site, asset = site_of(tmp_path, influx.url), "plant1/hall1/m3"
+    refusals = [
+        Refusal(429, retry_after="1"),
+        Refusal(500, DISK_FULL),
+        Refusal(503),
+        Refusal(401),
+        Refusal(403),
+        Refusal(404),
     ]
+    seconds = count(200)
+
+    def burst() -> None:
+        """More than it may keep in its memory, of few lines."""
+        own = islice(seconds, BURST)
+        log.append(FRAMES, [(asset, failed_frame(second)) for second in own])
 
     def came(code: int, since: int) -> bool:
         return any(r.code == code for r in influx.requests[since:])
 
-    def refuse(refusal: Refusal, code: int) -> None:
+    def refuse(refusal: Refusal) -> None:
         seen = len(influx.requests)
         influx.behave(refuses=refusal)
-        until(lambda: came(code, seen), f"an answer {code}")
+        until(lambda: came(refusal.code, seen), f"an answer {refusal.code}")
         run = found(site, READER)
         until(lambda: get(run, "/readyz")[0] == 503, "not ready")
+        burst()
         influx.behave(refuses=None)
         until(lambda: get(run, "/readyz")[0] == 200, "ready again")
 
     with log_of(site) as log:
-        fill(log, range(200))
+        fill(log, islice(seconds, 1000))
         with process(RUN, site) as historian:
-            with growing(log, site):
-                until(lambda: influx.points, "the first points")
-                for refusal, code in answers:
-                    refuse(refusal, code)
+            until(lambda: is_done(log), "the first points")
+            before = peak_rss(historian)
+            with growing(site):
+                for refusal in refusals:
+                    refuse(refusal)
                 influx.behave(max_bytes=20_000)
                 seen = len(influx.requests)
                 until(lambda: came(413, seen), "too large")
                 influx.behave(max_bytes=None, slow_seconds=5.0)
                 seen = len(influx.requests)
+                burst()
                 until(lambda: len(influx.requests) > seen + 1, "two slow writes")
                 influx.behave(slow_seconds=0.0)
             until(lambda: is_done(log), "all is written", 120)
+            grown = peak_rss(historian) - before
             historian.terminate()
             assert historian.wait(30) == 0
-        check(site, influx)
+        check(site, influx.points)
         assert letters(log) == {}
+    assert grown < 4_000_000
     assert influx.most_in_flight == 1
     retried = [r for r in influx.requests if r.code == 429]
     for one, two in pairwise(retried):
@@ -263,7 +300,7 @@ def test_a_minute_without_the_server_costs_no_memory_and_no_point(
             influx.behave(away=True)
             wait_for(lambda: events(site, "held"))
             before = own.memory_info().rss
-            with growing(log, site, 20.0):
+            with growing(site, 20.0):
                 threading.Event().wait(60.0)  # the minute is the test
             after = own.memory_info().rss
             assert historian.poll() is None
@@ -272,7 +309,7 @@ def test_a_minute_without_the_server_costs_no_memory_and_no_point(
             historian.terminate()
             assert historian.wait(30) == 0
     assert after - before < 8_000_000
-    check(site, influx)
+    check(site, influx.points)
     held = [each for each in events(site, "held") if each["name"] == "influx"]
     over = [each for each in events(site, "hold_over") if each["name"] == "influx"]
     assert len(over) == 1
@@ -287,18 +324,25 @@ def test_a_minute_without_the_server_costs_no_memory_and_no_point(
 @pytest.mark.skipif(INFLUXDB is None, reason="no influxdb")
 def test_killed_twenty_times_it_writes_the_points_of_the_log(tmp_path: Path) -> None:
     dice = random.Random(9)
+    seconds, cut_short = count(500), 0
     (tmp_path / "plant").mkdir()
     with InfluxDb(tmp_path / "influxdb") as influxdb:
         site = site_of_1(tmp_path / "plant", influxdb.url)
         with log_of(site) as log:
-            fill(log, range(500))
-            with growing(log, site):
+            fill_all(log, range(500))
+            with growing(site, fill=fill_all) as appended:
                 for _ in range(KILLS):
+                    own = islice(seconds, 500)
+                    log.append(FRAMES, [each for s in own for each in frames_of(s)])
                     with process(RUN, site) as historian:
+                        # It writes what is there, and the kill comes amid that.
+                        until(moved(log), "it writes", pause=0.005)
                         with pytest.raises(subprocess.TimeoutExpired):
-                            historian.wait(dice.uniform(0.5, 2.5))
+                            historian.wait(dice.uniform(0.0, 0.2))
                         historian.kill()
                         assert historian.wait() == -signal.SIGKILL
+                    cut_short += not is_done(log)
+            assert cut_short > KILLS // 2
             with process(RUN, site) as historian:
                 until(lambda: is_done(log), "all is written", 120)
                 # All may have been written before the last kill.
@@ -306,7 +350,10 @@ def test_killed_twenty_times_it_writes_the_points_of_the_log(tmp_path: Path) -> 
                 historian.terminate()
                 assert historian.wait(30) == 0
             assert letters(log) == {}
-        assert identities_in(influxdb) == logged(site)
+        points = points_in(influxdb)
+    check(site, points)
+    derived = points_of([*range(500), *appended])
+    assert without_times_in_ns(points, derived) == derived
 
 
 def test_victoria_metrics_takes_the_same_frames(

@@ -17,9 +17,12 @@ from tests.integration.frames import LoggedFrame
 from tests.sinks.sparkplug.wire import Metric, decode
 from transforms.codec.frame import FrameSchema
 from transforms.lines.names import place_of
-from transforms.model.quality import Quality
+from transforms.model.quality import Quality, Status
 
 __all__ = [
+    "ANSWERED",
+    "STALE",
+    "Heard",
     "Key",
     "Reading",
     "ask_archive",
@@ -28,6 +31,14 @@ __all__ = [
     "ask_mqtt",
     "heard",
 ]
+
+
+STALE = 500
+"""The Sparkplug quality of a reading that did not come: its value is the last one."""
+ANSWERED = (Status.OK, Status.PARTIAL)
+"""Frames of these have readings."""
+# Asset, name and time in ms.
+Told = tuple[str, str, int]
 
 
 class Key(NamedTuple):
@@ -50,12 +61,23 @@ class Reading(NamedTuple):
     times_us: tuple[int, ...]
 
 
+class Heard(NamedTuple):
+    """What a subscriber was told of all devices.
+
+    ``unknown`` are metrics of a birth that say that nothing is known yet: their time is
+    the birth's, and no frame's.
+    """
+
+    metrics: Mapping[Told, Metric]
+    unknown: frozenset[Told]
+
+
 def ask_log(frames: Iterable[LoggedFrame]) -> dict[Key, Reading]:
-    """All readings of frames that were answered, with slot and receipt."""
+    """All readings of frames that were answered, in part too, with slot and receipt."""
     found = {}
     for frame in frames:
         record = frame.record
-        if record.status != 0:
+        if frame.status not in ANSWERED:
             continue
         for name, value, code in zip(
             frame.names, record.values, record.quality, strict=True
@@ -126,42 +148,50 @@ def line_quality(schema: FrameSchema, codes: bytes, quantity: str) -> int:
     return min((code.archive for code in own), default=192)
 
 
-def heard(recording: Path) -> dict[tuple[str, str, int], Metric]:
-    """Every metric of every device by asset, name and time in ms."""
+def heard(recording: Path) -> Heard:
+    """Every metric of every device; of those told again the last."""
     names: dict[str, dict[int, str]] = defaultdict(dict)
     found = {}
+    unknown = set()
     for line in recording.read_text("utf-8").splitlines():
         topic, _, payload = line.partition(" ")
         _, _, kind, node, *device = topic.split("/")
         if kind not in ("DBIRTH", "DDATA"):
             continue
         asset = f"{node.replace('.', '/', 1)}/{device[0]}"
-        for metric in decode(bytes.fromhex(payload)).metrics:
+        message = decode(bytes.fromhex(payload))
+        for metric in message.metrics:
             assert metric.alias is not None
             if metric.name:
                 names[asset][metric.alias] = metric.name
             name = names[asset][metric.alias]
             assert metric.timestamp is not None
-            found[asset, name, metric.timestamp] = metric
-    return found
+            if (
+                kind == "DBIRTH"
+                and metric.null
+                and metric.timestamp == message.timestamp
+            ):
+                unknown.add((asset, name, metric.timestamp))
+            else:
+                found[asset, name, metric.timestamp] = metric
+    return Heard(found, frozenset(unknown))
 
 
 def ask_mqtt(
-    metrics: Mapping[tuple[str, str, int], Metric],
-    log: Mapping[Key, Reading],
-    keys: Iterable[Key],
+    metrics: Mapping[Told, Metric], log: Mapping[Key, Reading]
 ) -> dict[Key, Reading | None]:
-    """What a subscriber was told of the frame's receipt; None for nothing."""
+    """What a subscriber was told of each reading of the log; None for nothing."""
     found: dict[Key, Reading | None] = {}
-    for key in keys:
-        received_us = log[key].times_us[1]
-        metric = metrics.get((key.asset, key.quantity, received_us // 1000))
+    for key, logged in log.items():
+        metric = metrics.get((key.asset, key.quantity, logged.times_us[1] // 1000))
         if metric is None:
             found[key] = None
             continue
         told = metric.properties.get("Quality", 192)
         quality = 64 if metric.properties.get("uncertain") else told
-        value = None if metric.null else float(metric.value)
+        if told == STALE:
+            quality = 0
+        value = None if metric.null or told == STALE else float(metric.value)
         assert metric.timestamp is not None
         found[key] = Reading(value, quality, (metric.timestamp,))
     return found

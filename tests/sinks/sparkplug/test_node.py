@@ -320,3 +320,30 @@ def test_a_value_that_is_no_number_is_null() -> None:
     world.node.take(Part(1, world.log))
     assert all(metric.null for metric in world.judge.seen[-1].payload.metrics[:count])
     assert world.judge.violations == []
+
+
+def answer(second: int, quality: bytes, values: list[float]) -> bytes:
+    """A partial frame of REALTIME."""
+    slot_us = NOON_US + second * SECOND_US
+    times = slot_us // SECOND_US, SECOND_US, slot_us, slot_us, slot_us, Status.PARTIAL
+    return REALTIME.encode(*times, quality, values)
+
+
+def test_a_reading_that_did_not_come_keeps_the_last_that_was_a_number() -> None:
+    world = World()
+    world.node.subscribed()
+    count = len(REALTIME.columns)
+    frames = [
+        answer(0, bytes(count), [230.0] * count),
+        answer(1, bytes([102] * count), [math.nan] * count),
+        answer(2, bytes([0] + [100] * (count - 1)), [231.0] + [math.nan] * (count - 1)),
+    ]
+    for offset, value in enumerate(frames):
+        world.log.append(LogRecord(offset, "m1", value))
+        world.now_us = NOON_US + offset * SECOND_US
+        world.node.take(Part(offset + 1, world.log[offset:]))
+    metrics = world.judge.seen[-1].payload.metrics
+    assert [metric.value for metric in metrics] == [231.0] + [230.0] * (count - 1)
+    qualities = [metric.properties.get("Quality") for metric in metrics]
+    assert qualities == [192] + [500] * (count - 1)
+    assert world.judge.violations == []
