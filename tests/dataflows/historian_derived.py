@@ -56,7 +56,7 @@ def points_of(seconds: Iterable[int]) -> Stored:
         )
         add(
             "pm500_energy",
-            {"quantity": "energyImport"},
+            {"quantity": "energyImport", "interval": "900"},
             {
                 "energy": second / 7, "substituted": 0.5, "counter_start": 1e7,
                 "counter_end": 1e7 + second / 7, "integral": 4.25, "seconds": 900,

@@ -17,7 +17,7 @@ from connectors.log.schemas import publish_schemas
 from dataflows.historian import READER
 from dataflows.kafka import open_kafka
 from dataflows.site import load_site
-from tests.dataflows.historian_points import stored_in
+from tests.dataflows.historian_points import stored_lines
 from tests.dataflows.processes import PM500, SITE, process, write_site
 from tests.kafka_broker import KafkaBroker
 from tests.kit import takes_stop, until
@@ -95,6 +95,6 @@ def test_killed_again_and_again_it_writes_what_kafka_has(
             assert historian.wait(30) == 0
     finally:
         log.close()
-    stored = {identity for identity, _, _ in stored_in(influx.points)}
+    stored = {identity for identity, _ in stored_lines(influx.points)}
     assert len(stored) == len(SECONDS) * len(METERS)
     assert {asset for asset, _, _ in stored} == set(METERS)
