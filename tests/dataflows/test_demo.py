@@ -292,7 +292,7 @@ def all_flows(folder: Path) -> bool:
 
 
 def archives(folder: Path) -> bool:
-    return any((folder / "demo/data/archive/frames").glob("*/_delta_log/*.json"))
+    return any(folder.rglob("data/archive/frames/*/_delta_log/*.json"))
 
 
 @pytest.mark.integration
@@ -369,6 +369,7 @@ def test_a_terminal_shows_the_live_table_and_ctrl_c_the_sums(tmp_path: Path) -> 
         row = r"press/line1 +eip +[\d.]+ [\d.]+ +[\d.]+ [\d.]+ +\d+\.\d ✓ \d{10} +\d+/\d+ +\d+"
         seen = read_until(terminal, row)
         assert re.search(r"tail +\S*pm500 tail --site pm500-demo/", seen)
+        wait_for(lambda: read_until(terminal, row) and archives(tmp_path))
         os.write(terminal, b"\x03")
         assert "0 missing" in read_until(terminal, "It adds up.*\n")
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
