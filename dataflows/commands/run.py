@@ -24,8 +24,8 @@ def run(
     name: Annotated[
         str | None,
         typer.Argument(
-            help="acquire, publish, forward, derive or archive; all of them where "
-            "absent."
+            help="acquire, publish, forward, derive, historian or archive; all of them "
+            "where absent."
         ),
     ] = None,
     site: SiteOption = Path("site.toml"),
