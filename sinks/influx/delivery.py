@@ -115,7 +115,7 @@ class Delivery:
         if expired:
             self._metrics.count("pm500_influx_expired_total", expired)
         else:
-            self._gate.taken(records[-1].lines)
+            self._gate.good = records[-1].lines
 
     def _after(self, records: Sequence[Sent], answer: Answer) -> None:
         match answer.step:

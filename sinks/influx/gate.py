@@ -24,7 +24,11 @@ def _never() -> bool:
 
 
 class Gate:
-    """``post(lines, timeout_seconds)`` with what all that use it have to know."""
+    """``post(lines, timeout_seconds)`` with what all that use it have to know.
+
+    ``good`` is the newest record that was taken, of whichever partition. Its points may
+    be sent again: no later revision was taken, for that would stand here instead.
+    """
 
     def __init__(
         self,
@@ -39,7 +43,7 @@ class Gate:
         self._lock = threading.Lock()
         self._later: tuple[float, Answer] | None = None
         self._silent = False
-        self._good: bytes | None = None
+        self.good: bytes | None = None
 
     def post(self, lines: bytes) -> None:
         """Post once nobody else does; Answer, as of the server or in its place."""
@@ -64,15 +68,3 @@ class Gate:
                     self._later = self._clock() + answer.retry_after, answer
                 raise
             self._silent = False
-
-    def taken(self, lines: bytes) -> None:
-        """The newest record that was taken, of whichever partition."""
-        self._good = lines
-
-    @property
-    def good(self) -> bytes | None:
-        """The newest record that was taken; the same points again do no harm.
-
-        No later revision of it was taken: that would stand here instead.
-        """
-        return self._good
